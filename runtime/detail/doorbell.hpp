@@ -1,0 +1,52 @@
+// doorbell.hpp - how a sleeping hub is woken: a flag, and an eventfd to write to.
+//
+// Doorbells are never freed, only handed to the next hub: a thread that has just put a
+// letter into a mailbox may ring after the hub has read the letter, finished, and gone.
+// Ringing a successor's bell is a wake-up for nothing, and harmless.
+//
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <atomic>
+
+namespace tendril::detail {
+
+class doorbell {
+  public:
+    // A bell for the calling thread's hub; an old one if there is one.
+    // THROWS  std::system_error when descriptors have run out.
+    static doorbell& acquire();
+
+    // The hub is gone; the next acquire() may have it.
+    void give_back() noexcept;
+
+    // -- owner --
+    // From here to awake(), somebody who rings makes fd() readable. What was sent
+    // before must be looked for after this call: its sender may have found the hub
+    // awake.
+    void going_to_sleep() noexcept { asleep_.store(true); }
+
+    void awake() noexcept { asleep_.store(false); }
+
+    // Forgets past rings. For drivers that wait for fd() level-triggered.
+    void drain() noexcept;
+
+    // The descriptor to wait for (POLLIN). Stays the same and stays open.
+    int fd() const noexcept { return fd_; }
+
+    // -- any thread --
+    // At most one system call per sleep: whoever takes the flag down does the waking.
+    void ring() noexcept {
+        if (asleep_.exchange(false)) write();
+    }
+
+  private:
+    doorbell() = default;
+    void write() noexcept;
+
+    std::atomic<bool> asleep_{false};
+    int fd_ = -1;
+    doorbell* next_ = nullptr;  // in the list of those given back
+};
+
+}  // namespace tendril::detail

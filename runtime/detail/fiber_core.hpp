@@ -1,0 +1,151 @@
+// fiber_core.hpp - the control block: one for everything that can be switched to.
+//
+// It sits at the top of its own stack, so that making a fiber is taking a stack from
+// the pool and nothing more:
+//
+//    high  +----------------------+ <- stack::end()
+//          | stagger              |    0 to 31 cache lines, see stack_pool.hpp
+//          | Core (this, functor, |
+//          |       result)        |
+//          | frames               |
+//          |   ...                |
+//    low   +----------------------+ <- stack::bottom, above the guard
+//
+// A spawned fiber, a greenlet, a thread's main() and a hub's own loop each have one;
+// the last two borrow a stack or a block (see scheduler.hpp).
+//
+// Thread rule: only the home thread touches a core, except for `refs`, `done` and
+// `joiners`, which are for everybody, and `kind`, `id`, `home`, `site`, which do not
+// change once it is made.
+//
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <tendril/runtime/detail/call_site.hpp>
+#include <tendril/runtime/detail/intrusive_list.hpp>
+#include <tendril/runtime/detail/mailbox.hpp>
+#include <tendril/runtime/detail/sanitizer.hpp>
+#include <tendril/runtime/detail/spin_lock.hpp>
+#include <tendril/runtime/detail/stack_pool.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <string>
+#include <typeinfo>
+
+namespace tendril::detail {
+
+struct fiber_core;
+struct scheduler;
+struct fiber_extras;
+struct waiter;
+
+// What stands in a ready queue: a fiber (call is null), or a callback that the hub's
+// own stack has to run.
+struct runnable {
+    runnable* next_ready = nullptr;
+    void (*call)(runnable&) = nullptr;
+};
+
+// __cxa_eh_globals of the Itanium C++ ABI.
+struct exception_globals {
+    void* caught = nullptr;
+    unsigned uncaught = 0;
+};
+
+// An exception on its way into a fiber, thrown where the fiber parks. It stays in the
+// fiber's list until then, so that two of them are two throws, oldest first.
+struct interrupt : list_hook {
+    void (*raise)(interrupt&) = nullptr;          // throws; no longer in a list
+    void (*drop)(interrupt&) noexcept = nullptr;  // the fiber ended first
+};
+
+enum class fiber_kind : std::uint8_t { loop, main, spawned, greenlet };
+
+enum class fiber_state : std::uint8_t {
+    unstarted,  // has a stack, has never run
+    ready,      // in the ready queue
+    running,    // current on its thread
+    parked,     // left for the hub; `waiting` says for what
+    suspended,  // left by a raw greenlet switch, or by hub::switch_out
+    done,       // its body is over
+};
+
+// In scheduler::living.
+struct registry_hook : list_hook {
+    fiber_core* core = nullptr;
+};
+
+// Carries the last reference of a fiber to its home thread.
+struct farewell_letter : letter {
+    fiber_core* core = nullptr;
+};
+
+struct fiber_core : runnable {
+    // -- what a switch touches: one cache line --------------------------------------
+    void* sp = nullptr;  // saved stack pointer while not running
+    // The C++ runtime keeps the exceptions being handled per thread. Fibers may switch
+    // inside a catch block or while unwinding, so each carries its own; without this a
+    // bare `throw;` after a switch would rethrow another fiber's exception.
+    void* saved_caught = nullptr;
+    unsigned saved_uncaught = 0;
+    int saved_errno = 0;
+    scheduler* home = nullptr;
+    waiter* waiting = nullptr;  // in the parked frame
+    fiber_state state = fiber_state::unstarted;
+    fiber_kind kind = fiber_kind::spawned;
+    bool started = false;
+    bool has_interrupts = false;  // `interrupts` is not empty
+    bool interrupted = false;  // its wait was taken back: deliver on return from park
+
+    // -- what it is -----------------------------------------------------------------
+    std::atomic<unsigned> refs{1};
+    std::atomic<bool> done{false};
+    std::atomic<bool> failure_seen{false};            // somebody was given the failure
+    void (*body)(fiber_core&) = nullptr;              // runs on its own stack, once
+    void (*discard)(fiber_core&) noexcept = nullptr;  // destroys what will never run
+    void (*destroy)(fiber_core&) noexcept = nullptr;  // ends the lifetime of the block
+    registry_hook in_registry;                        // while not done
+    intrusive_list<interrupt> interrupts;             // not yet thrown
+    spin_lock joiners_lock;
+    intrusive_list<waiter> joiners;  // under joiners_lock
+    std::exception_ptr failure;      // how it ended, if not by returning
+    fiber_core* parent = nullptr;    // greenlets: where control goes
+    void (*dropped)(fiber_core&) noexcept = nullptr;  // suspended, last handle gone
+    // What the next raw switch to this one may leave for it before it jumps: a value,
+    // into the std::optional that `inbox` points to, of the type `awaits`; or an error.
+    void* inbox = nullptr;
+    const std::type_info* awaits = nullptr;
+    std::exception_ptr inbound_error;
+    std::uint64_t id = 0;
+    call_site site;
+    fiber_extras* extras = nullptr;  // owned; see extras.hpp
+    stack memory;
+    farewell_letter farewell;
+    [[no_unique_address]] sanitizer_state sanitizer;
+
+    fiber_core() = default;
+    fiber_core(const fiber_core&) = delete;
+    fiber_core& operator=(const fiber_core&) = delete;
+    ~fiber_core();
+};
+
+inline void retain(fiber_core& core) noexcept {
+    core.refs.fetch_add(1, std::memory_order_relaxed);
+}
+
+// This thread's scheduler, null before its first use.
+inline thread_local scheduler* this_scheduler [[gnu::tls_model("initial-exec")]] =
+    nullptr;
+
+// Gives one reference back. The last one of an ended or unstarted fiber frees it; that
+// of a suspended greenlet throws greenlet_exit into it first. On another thread than
+// the home one, the last reference travels home and is given back there.
+inline void release(fiber_core& core) noexcept;
+void release_shared(fiber_core& core) noexcept;
+
+// "fiber 7 'reader' (spawned at server.cpp:31)"
+std::string describe(const fiber_core& core);
+
+}  // namespace tendril::detail

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/detail/scheduled_call.hpp>
+#include <tendril/runtime/error.hpp>
+#include <tendril/runtime/hub.hpp>
+
+#include <utility>
+
+namespace tendril {
+namespace detail {
+namespace {
+
+void fire(timer_node& t) {
+    static_cast<scheduled_call&>(t).run();
+}
+
+}  // namespace
+
+scheduled_call* scheduled_call::make(scheduler& home,
+                                     unique_function<void()> f,
+                                     bool local) {
+    if (!f)
+        fail(errc::bad_argument, "a hub callback was scheduled with nothing to call");
+    auto* const made = new scheduled_call(home, std::move(f));
+    made->call = [](runnable& r) { static_cast<scheduled_call&>(r).run(); };
+    made->fire = detail::fire;
+    if (local) {
+        made->creator = home.current;
+        retain(*made->creator);
+    }
+    return made;
+}
+
+void scheduled_call::run() noexcept {
+    const bool creator_ended = creator != nullptr && creator->done.load();
+    if (std::exchange(pending, false) && !creator_ended) {
+        try {
+            f();
+        } catch (...) {
+            report(std::current_exception(), "a hub callback");
+        }
+    }
+    forget();
+}
+
+bool scheduled_call::cancel() noexcept {
+    if (!std::exchange(pending, false)) return false;
+    f.reset();
+    // In the timer queue it can leave at once; in the ready queue it waits for its turn
+    // to do nothing.
+    if (armed()) {
+        hub_internals::timers(home.owner).disarm(*this);
+        forget();
+    }
+    return true;
+}
+
+void scheduled_call::forget() noexcept {
+    pending = false;
+    f.reset();
+    release_creator();
+    drop_reference();
+}
+
+void scheduled_call::release_creator() noexcept {
+    if (creator != nullptr) release(*std::exchange(creator, nullptr));
+}
+
+void forget_armed(timer_queue& timers) noexcept {
+    timer_node* const t = timers.take_due(never, timers.newest());
+    // Sleeps and timeouts live in frames, and no frame is left that will look at them.
+    if (t->fire == fire) static_cast<scheduled_call*>(t)->forget();
+}
+
+}  // namespace detail
+
+void detail::scheduled_call_deleter::operator()(scheduled_call* call) const noexcept {
+    call->drop_reference();
+}
+
+timer::timer(const timer& other) noexcept : call_(other.call_.get()) {
+    if (call_) ++call_->references;
+}
+
+timer& timer::operator=(timer other) noexcept {
+    std::swap(call_, other.call_);
+    return *this;
+}
+
+bool timer::pending() const noexcept {
+    return call_ && call_->pending;
+}
+
+bool timer::cancel() noexcept {
+    return call_ && call_->cancel();
+}
+
+}  // namespace tendril

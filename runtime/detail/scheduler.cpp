@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/detail/extras.hpp>
+#include <tendril/runtime/detail/scheduler.hpp>
+#include <tendril/runtime/detail/switch.hpp>
+#include <tendril/runtime/error.hpp>
+#include <tendril/runtime/hub.hpp>
+#include <tendril/runtime/park.hpp>
+#include <tendril/runtime/stack.hpp>
+#include <tendril/runtime/trace.hpp>
+
+#include <cerrno>
+#include <mutex>
+#include <utility>
+
+#include <cxxabi.h>
+
+namespace tendril::detail {
+namespace {
+
+// Ids are unique in the process: the number of the hub, then a count.
+constexpr unsigned bits_for_count = 40;
+std::atomic<std::uint64_t> hubs_made{0};
+
+// The first frame of every fiber, and for unwinders the last: without a return address
+// rule, and with a zero frame pointer, gdb, backtrace() and perf stop here and do not
+// walk into whatever the memory above holds.
+[[noreturn]] TENDRIL_SWITCHES_STACKS void first_frame(
+    boost::context::detail::transfer_t t) {
+    asm volatile(".cfi_undefined rip");
+    *static_cast<void**>(__builtin_frame_address(0)) = nullptr;
+    scheduler& s = *this_scheduler;
+    const arrival a = arrived(t);
+    s.arrive(a.sp, a.from);
+    fiber_core& self = *s.current;
+    self.started = true;
+    // A fiber killed while it stood in the ready queue is over before it begins.
+    if (!self.done.load(std::memory_order_relaxed)) self.body(self);
+    fiber_core& to = s.settle_end();
+    // The block may be gone by now, and nobody will come back.
+    s.current = &to;
+    to.state = fiber_state::running;
+    sanitizer_leave(s.zombie_sanitizer, to.sanitizer, true);
+    jump_for_good(to.sp);
+}
+
+// The loop never ends by itself; its stack goes with the hub.
+void loop_body(fiber_core& core) {
+    hub_internals::run_loop(core.home->owner);
+}
+
+}  // namespace
+
+fiber_core::~fiber_core() {
+    delete extras;
+}
+
+scheduler::scheduler(hub& owner)
+    : exceptions(reinterpret_cast<exception_globals*>(abi::__cxa_get_globals())),
+      error_number(&errno),
+      owner(owner),
+      next_id(hubs_made.fetch_add(1, std::memory_order_relaxed) << bits_for_count) {
+    main.kind = fiber_kind::main;
+    main.state = fiber_state::running;
+    main.started = true;
+    main.home = this;
+    main.id = ++next_id;
+    sanitizer_adopt_thread(main.sanitizer);
+    current = &main;
+
+    loop.body = loop_body;
+    adopt(loop, fiber_kind::loop, stacks.take(0), {});
+}
+
+scheduler::~scheduler() {
+    sanitizer_end(loop.sanitizer);
+    stacks.give_back(loop.memory);
+}
+
+void scheduler::adopt(fiber_core& core, fiber_kind kind, stack memory, call_site site) {
+    core.kind = kind;
+    core.home = this;
+    core.memory = memory;
+    core.site = site;
+    core.id = ++next_id;
+    // Frames begin below the block, which stands at the top; the loop's block does not.
+    auto* const block = reinterpret_cast<std::byte*>(&core);
+    const bool inside = block >= memory.bottom && block < memory.end();
+    std::byte* const top = inside ? block : memory.top();
+    core.sp =
+        make_context(top, static_cast<std::size_t>(top - memory.bottom), first_frame);
+    sanitizer_begin(core.sanitizer, memory.bottom, memory.size);
+    if (kind != fiber_kind::loop) {
+        core.in_registry.core = &core;
+        living.push_back(core.in_registry);
+        ++living_count;
+    }
+}
+
+void scheduler::run_errands() noexcept {
+    errands = static_cast<bool>(trace);
+    if (zombie.bottom != nullptr) {
+        sanitizer_end(zombie_sanitizer);
+        stacks.give_back(std::exchange(zombie, {}));
+    }
+    if (fiber_core* const left = std::exchange(abandoned, nullptr)) {
+        if (left->refs.load(std::memory_order_acquire) == 0) unreferenced(*left);
+    }
+    if (trace) call_tracer();
+}
+
+fiber_core& scheduler::settle_end() {
+    fiber_core& self = *current;
+    self.state = fiber_state::done;
+    left = nullptr;
+    ended_id = self.id;
+    fiber_core* const successor = std::exchange(heir, nullptr);
+    const bool held_itself = self.kind == fiber_kind::spawned;
+    const unsigned last = held_itself ? 1 : 0;
+    if (self.refs.load(std::memory_order_acquire) == last ||
+        (held_itself && self.refs.fetch_sub(1, std::memory_order_acq_rel) == last)) {
+        // Its block goes here, where destructors of the user's are still in a fiber; a
+        // parent that only this one held must outlive the switch to it.
+        if (successor != nullptr) retain(*successor);
+        errands = true;
+        zombie = self.memory;
+        zombie_sanitizer = self.sanitizer;
+        self.destroy(self);
+        if (successor != nullptr)
+            successor->refs.fetch_sub(1, std::memory_order_acq_rel);
+    }
+    return successor != nullptr ? *successor : next_to_run();
+}
+
+void scheduler::complete(fiber_core& core) noexcept {
+    {
+        const std::lock_guard lock(core.joiners_lock);
+        core.done.store(true, std::memory_order_release);
+        while (!core.joiners.empty()) wake(core.joiners.pop_front());
+    }
+    while (core.has_interrupts) {
+        interrupt& i = core.interrupts.pop_front();
+        core.has_interrupts = !core.interrupts.empty();
+        if (i.drop != nullptr) i.drop(i);
+    }
+    core.in_registry.unlink();
+    --living_count;
+}
+
+void scheduler::free_block(fiber_core& core) noexcept {
+    const stack memory = core.memory;
+    sanitizer_state tools = core.sanitizer;
+    core.destroy(core);
+    sanitizer_end(tools);
+    stacks.give_back(memory);
+}
+
+bool scheduler::interrupt_fiber(fiber_core& core, interrupt& i) noexcept {
+    core.interrupts.push_back(i);
+    core.has_interrupts = true;
+    const bool away =
+        core.state == fiber_state::parked || core.state == fiber_state::suspended;
+    if (!away || core.interrupted || core.saved_uncaught > 0) return false;
+    if (core.state == fiber_state::parked && !core.waiting->abort(*core.waiting)) {
+        return false;
+    }
+    core.interrupted = true;
+    make_ready_next(core);
+    return true;
+}
+
+void scheduler::unreferenced(fiber_core& core) noexcept {
+    switch (core.state) {
+        case fiber_state::unstarted:
+            complete(core);
+            [[fallthrough]];
+        case fiber_state::done:
+            free_block(core);
+            break;
+        case fiber_state::suspended:
+            core.dropped(core);
+            break;
+        default:
+            // Running, or on its way through the hub: its frames hold it until it is
+            // suspended by a raw switch or ends.
+            break;
+    }
+}
+
+void scheduler::call_tracer() noexcept {
+    const fiber_core& self = *current;
+    const bool thrown = self.inbound_error != nullptr || self.interrupted;
+    try {
+        trace(thrown ? trace_event::thrown : trace_event::switched,
+              left != nullptr ? left->id : ended_id, self.id);
+    } catch (...) {
+        trace = nullptr;
+        errands = false;
+        throw_on_arrival = std::current_exception();
+    }
+}
+
+void release_shared(fiber_core& core) noexcept {
+    if (core.home == this_scheduler) {
+        if (core.refs.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+            core.home->unreferenced(core);
+        }
+        return;
+    }
+    unsigned refs = core.refs.load(std::memory_order_acquire);
+    while (refs > 1) {
+        if (core.refs.compare_exchange_weak(refs, refs - 1, std::memory_order_acq_rel,
+                                            std::memory_order_acquire)) {
+            return;
+        }
+    }
+    // The last reference: it travels home and is given back there.
+    scheduler& home = *core.home;
+    core.farewell.core = &core;
+    core.farewell.open = [](letter& l) {
+        fiber_core& arrived = *static_cast<farewell_letter&>(l).core;
+        if (arrived.home->closing) {
+            arrived.home->free_orphan(arrived);
+        } else {
+            release(arrived);
+        }
+    };
+    if (!hub_internals::send(home.owner, core.farewell)) home.free_orphan(core);
+}
+
+void scheduler::free_orphan(fiber_core& core) noexcept {
+    sanitizer_state tools = core.sanitizer;
+    core.destroy(core);
+    sanitizer_end(tools);
+    // Its stack goes with the pool, when the last orphan has gone.
+    if (orphans.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        hub_internals::destroy(owner);
+    }
+}
+
+std::string describe(const fiber_core& core) {
+    std::string text = core.kind == fiber_kind::main       ? "main fiber "
+                       : core.kind == fiber_kind::loop     ? "hub loop "
+                       : core.kind == fiber_kind::greenlet ? "greenlet "
+                                                           : "fiber ";
+    text += std::to_string(core.id);
+    if (core.extras && !core.extras->name.empty()) {
+        text += " '" + core.extras->name + "'";
+    }
+    if (core.site.line != 0) {
+        text += " (made at ";
+        text += core.site.file;
+        text += ":" + std::to_string(core.site.line) + ")";
+    }
+    return text;
+}
+
+}  // namespace tendril::detail

@@ -1,0 +1,82 @@
+// switch.hpp - the switch, whole: what a fiber owns is put away, the stack is left, and
+// what the other one owns is taken up.
+//
+// Inline, because a call is dear here: the processor predicts returns by a stack of its
+// own, which knows nothing of ours, so each `ret` between a switch and the next one is
+// likely to be mispredicted.
+//
+// Included by the .cpp files of runtime only.
+//
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <tendril/runtime/detail/context.hpp>
+#include <tendril/runtime/detail/scheduler.hpp>
+#include <tendril/runtime/error.hpp>
+
+#include <utility>
+
+// A function that changes stacks must not keep a sanitizer's notes about one of them.
+#if defined(TENDRIL_ASAN)
+#define TENDRIL_SWITCHES_STACKS __attribute__((no_sanitize("address"), noinline))
+#elif defined(TENDRIL_TSAN)
+#define TENDRIL_SWITCHES_STACKS __attribute__((no_sanitize("thread"), noinline))
+#else
+#define TENDRIL_SWITCHES_STACKS
+#endif
+
+namespace tendril::detail {
+
+TENDRIL_SWITCHES_STACKS inline void scheduler::arrive(void* sp,
+                                                      fiber_core* from) noexcept {
+    if (from != nullptr) from->sp = sp;
+    fiber_core& self = *current;
+    sanitizer_arrive(self.sanitizer, from != nullptr ? &from->sanitizer : nullptr);
+    exceptions->caught = self.saved_caught;
+    exceptions->uncaught = self.saved_uncaught;
+    *error_number = self.saved_errno;
+    speculated = 0;
+    if (errands) [[unlikely]]
+        run_errands();
+}
+
+TENDRIL_SWITCHES_STACKS inline void scheduler::transfer(fiber_core& to) {
+    fiber_core& from = *current;
+    from.saved_caught = exceptions->caught;
+    from.saved_uncaught = exceptions->uncaught;
+    from.saved_errno = *error_number;
+    left = &from;
+    current = &to;
+    to.state = fiber_state::running;
+    sanitizer_leave(from.sanitizer, to.sanitizer, false);
+    const arrival a = jump(to.sp, from);
+    arrive(a.sp, a.from);
+}
+
+inline fiber_core& scheduler::next_to_run() noexcept {
+    if (budget == 0 || ready.empty()) return loop;
+    runnable& next = ready.front();
+    if (next.call != nullptr) return loop;
+    --budget;
+    ready.pop_front();
+    return static_cast<fiber_core&>(next);
+}
+
+inline void scheduler::leave() {
+    fiber_core& to = next_to_run();
+    if (&to == current) {
+        to.state = fiber_state::running;
+        return;
+    }
+    transfer(to);
+    if (throw_on_arrival) [[unlikely]] {
+        report(std::exchange(throw_on_arrival, nullptr), "a tracer");
+    }
+}
+
+inline void scheduler::rotate() {
+    make_ready(*current);
+    leave();
+}
+
+}  // namespace tendril::detail

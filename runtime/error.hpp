@@ -1,0 +1,96 @@
+// error.hpp - everything runtime and sync throw, on one page.
+//
+// Two families, and the difference matters:
+//
+//  * Misuse is a std::exception: `fiber_error`, with a code and a sentence that names
+//    the fibers concerned. It is thrown at once, in the caller.
+//
+//  * What is thrown *into* a fiber from outside is not a std::exception, so that an
+//    ordinary `catch (const std::exception&)` cannot swallow it by accident:
+//    `greenlet_exit` (a kill) and `timed_out` (a timeout scope ran out). Let them pass
+//    or rethrow them; whoever swallows one carries on running.
+//
+// net adds only std::system_error with the code of the call that failed.
+//
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace tendril {
+
+enum class errc {
+    wrong_thread,   // the fiber belongs to another thread, and fibers never move
+    thread_exited,  // the fiber's thread has ended
+    dead,           // an empty handle, or a fiber that cannot be resumed any more
+    cyclic_parent,  // a greenlet would become its own ancestor
+    not_startable,  // there is nothing to run, or it has been started already
+    in_hub,         // a blocking call in a hub callback, on the hub's own stack
+    parked,         // a raw switch to a fiber that waits for something else
+    not_parked,     // the call needs a fiber that waits
+    value_type,     // the value sent by a switch is not of the type awaited
+    bad_argument,   // null callable, impossible size, negative duration, ...
+    second_waiter,  // two fibers would wait for the same end of one socket
+    not_owner,      // unlock or release by a fiber that does not hold it
+    unset,          // a result or value was asked for before there was one
+    already_set,    // an event was sent twice without reset
+};
+
+// Misuse. what() is a sentence that names the fibers by name or id.
+class fiber_error : public std::logic_error {
+  public:
+    fiber_error(errc code, const std::string& sentence)
+        : std::logic_error(sentence), code_(code) {}
+
+    errc code() const noexcept { return code_; }
+
+  private:
+    errc code_;
+};
+
+// Thrown into a fiber by kill() and into a greenlet whose last handle is dropped.
+// Not a std::exception. A body that ends with it ends quietly: nothing is reported.
+struct greenlet_exit {};
+
+class timeout;
+
+// Thrown into a fiber when one of its `timeout` scopes runs out. Not a std::exception.
+// Scopes nest, so compare before handling: `if (!e.from(my_scope)) throw;`.
+class timed_out {
+  public:
+    explicit timed_out(const timeout& scope) noexcept : scope_(&scope) {}
+
+    // True if `scope` is the one that ran out. Only the address is compared.
+    bool from(const timeout& scope) const noexcept { return scope_ == &scope; }
+
+  private:
+    const timeout* scope_;
+};
+
+// Where errors go that nobody can catch: a hub callback or a link that throws, a
+// spawn_n body that fails, a fiber whose exception nobody ever asked for, an exception
+// out of a greenlet that was being dropped. `where` says which of these. The default
+// prints one line to stderr. A hook that throws is ignored: the hub goes on.
+//
+// Thread rule: one hook for the process; set it from any thread, best before spawning.
+using exception_hook = std::function<void(std::exception_ptr, std::string_view where)>;
+
+// Installs `hook` (an empty one brings the default back) and returns the one before.
+exception_hook set_exception_hook(exception_hook hook);
+
+namespace detail {
+
+// Hands `error` to the hook. Never throws.
+void report(std::exception_ptr error, std::string_view where) noexcept;
+
+// "std::runtime_error: disk full", "greenlet_exit", "an exception of type X".
+std::string describe(std::exception_ptr error);
+
+[[noreturn]] void fail(errc code, const std::string& sentence);
+
+}  // namespace detail
+}  // namespace tendril

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/detail/extras.hpp>
+#include <tendril/runtime/detail/switch.hpp>
+#include <tendril/runtime/fiber.hpp>
+#include <tendril/runtime/hub.hpp>
+#include <tendril/runtime/park.hpp>
+
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <typeinfo>
+#include <utility>
+#include <vector>
+
+namespace tendril {
+namespace detail {
+namespace {
+
+// An exception sent by kill(), on the heap until it is thrown.
+struct kill_interrupt final : interrupt {
+    explicit kill_interrupt(std::exception_ptr error) : error(std::move(error)) {
+        raise = [](interrupt& i) {
+            const std::unique_ptr<kill_interrupt> mine(
+                static_cast<kill_interrupt*>(&i));
+            std::rethrow_exception(std::move(mine->error));
+        };
+        drop = [](interrupt& i) noexcept { delete static_cast<kill_interrupt*>(&i); };
+    }
+
+    std::exception_ptr error;
+};
+
+// A fiber that waits for another one's end.
+struct joiner final : waiter {
+    explicit joiner(fiber_core& target)
+        : waiter(leave_line, "a fiber's end"), target(target) {}
+
+    static bool leave_line(waiter& w) noexcept {
+        auto& self = static_cast<joiner&>(w);
+        const std::lock_guard lock(self.target.joiners_lock);
+        if (!self.linked()) return false;
+        self.unlink();
+        return true;
+    }
+
+    fiber_core& target;
+};
+
+bool is_exit(const std::exception_ptr& error) {
+    const std::type_info* const type = error.__cxa_exception_type();
+    return type != nullptr && *type == typeid(greenlet_exit);
+}
+
+// Takes `core`, unstarted and spawned, out of line for good.
+bool never_start(fiber_core& core, std::exception_ptr error) noexcept {
+    if (core.started || core.done.load() || core.kind != fiber_kind::spawned)
+        return false;
+    end_unstarted(core, std::move(error));
+    return true;
+}
+
+void require_home(const fiber_core& core, const char* call) {
+    if (core.home == this_scheduler) return;
+    fail(errc::wrong_thread, std::string(call) + " on " + describe(core) +
+                                 ", which belongs to another thread");
+}
+
+void call_links(fiber_core& core) noexcept {
+    // A link that links more to the same fiber has them called after it, not inside it.
+    if (!core.extras || std::exchange(core.extras->calling_links, true)) return;
+    std::list<link_entry>& links = core.extras->links;
+    while (!links.empty()) {
+        // Out of the list first: once it is being called it cannot be unlinked.
+        unique_function<void()> call = std::move(links.front().call);
+        links.pop_front();
+        try {
+            call();
+        } catch (...) {
+            report(std::current_exception(), "a link of a fiber");
+        }
+    }
+    core.extras->calling_links = false;
+}
+
+void drop_start_timer(fiber_core& core) noexcept {
+    const std::unique_ptr<start_timer> timer = std::move(core.extras->delayed);
+    hub_internals::timers(core.home->owner).disarm(*timer);
+    if (timer->creator != nullptr) release(*timer->creator);
+}
+
+}  // namespace
+
+void finish_fiber(fiber_core& core) noexcept {
+    core.home->complete(core);
+    if (core.extras == nullptr) return;
+    call_links(core);
+    drop_locals(core);
+}
+
+void end_unstarted(fiber_core& core, std::exception_ptr error) noexcept {
+    core.failure = std::move(error);
+    core.discard(core);
+    // In the ready queue it keeps its place, and ends without running when its turn
+    // comes. A timer that would have put it there goes at once, with its reference.
+    const bool delayed = core.extras && core.extras->delayed;
+    if (delayed) drop_start_timer(core);
+    finish_fiber(core);
+    if (delayed) {
+        core.state = fiber_state::done;
+        release(core);
+    }
+}
+
+void start_after(fiber_core& core, time_point when, fiber_core* creator) {
+    auto timer = std::make_unique<start_timer>();
+    timer->core = &core;
+    timer->fire = [](timer_node& t) {
+        auto& mine = static_cast<start_timer&>(t);
+        fiber_core& due = *mine.core;
+        if (mine.creator != nullptr && mine.creator->done.load()) {
+            end_unstarted(due, std::make_exception_ptr(greenlet_exit{}));
+        } else {
+            drop_start_timer(due);
+            due.home->make_ready(due);
+        }
+    };
+    start_timer& armed = *timer;
+    extras_of(core).delayed = std::move(timer);
+    if (when != never) hub_internals::timers(core.home->owner).arm(armed, when);
+    if (creator != nullptr) {
+        armed.creator = creator;
+        retain(*creator);
+    }
+}
+
+bool kill_here(fiber_core& core, std::exception_ptr error) {
+    if (core.done.load(std::memory_order_relaxed)) return false;
+    if (never_start(core, error)) return false;
+    auto i = std::make_unique<kill_interrupt>(std::move(error));
+    return core.home->interrupt_fiber(core, *i.release());
+}
+
+void kill_everything(scheduler& s) noexcept {
+    std::vector<fiber_core*> doomed;
+    s.living.for_each([&](registry_hook& h) {
+        retain(*h.core);
+        doomed.push_back(h.core);
+    });
+    for (fiber_core* const core : doomed) {
+        try {
+            if (core->kind == fiber_kind::greenlet && !core->started) {
+                // Nothing of it has run; it goes with its last handle.
+                s.complete(*core);
+                core->state = fiber_state::done;
+            } else {
+                kill_here(*core, std::make_exception_ptr(greenlet_exit{}));
+            }
+        } catch (...) {
+            report(std::current_exception(), "thread end");
+        }
+    }
+    do {
+        s.rotate();
+    } while (!s.ready.empty());
+    for (fiber_core* const core : doomed) release(*core);
+}
+
+}  // namespace detail
+
+any_fiber::~any_fiber() {
+    if (core_ == nullptr) return;
+    detail::fiber_core& core = *core_;
+    const bool last = core.refs.load(std::memory_order_acquire) == 1;
+    if (last && core.failure && !core.failure_seen && !detail::is_exit(core.failure)) {
+        detail::report(core.failure,
+                       "an exception nobody waited for, of " + describe(core));
+    }
+    detail::release(core);
+}
+
+detail::fiber_core& any_fiber::core() const {
+    if (core_ == nullptr) detail::fail(errc::dead, "an empty fiber handle was used");
+    return *core_;
+}
+
+std::string any_fiber::name() const {
+    const detail::fiber_core& c = core();
+    return c.extras ? c.extras->name : std::string();
+}
+
+void any_fiber::set_name(std::string name) {
+    detail::require_home(core(), "set_name");
+    detail::extras_of(*core_).name = std::move(name);
+}
+
+bool any_fiber::done() const {
+    return core().done.load(std::memory_order_acquire);
+}
+
+bool any_fiber::join(time_point deadline) const {
+    detail::fiber_core& target = core();
+    if (done()) return true;
+    detail::joiner w(target);
+    if (&w.fiber == &target) {
+        detail::fail(errc::bad_argument, describe(target) + " waits for its own end");
+    }
+    {
+        const std::lock_guard lock(target.joiners_lock);
+        if (done()) return true;
+        target.joiners.push_back(w);
+    }
+    return detail::park_until(w, deadline);
+}
+
+std::exception_ptr any_fiber::exception() const {
+    if (!done()) return nullptr;
+    core_->failure_seen = true;
+    return core_->failure;
+}
+
+void any_fiber::wait_and_rethrow() const {
+    join();
+    if (core_->failure) {
+        core_->failure_seen = true;
+        std::rethrow_exception(core_->failure);
+    }
+}
+
+void any_fiber::kill(std::exception_ptr error) const {
+    detail::fiber_core& victim = core();
+    if (!error) detail::fail(errc::bad_argument, "kill was given a null exception_ptr");
+    if (victim.home != detail::this_scheduler) {
+        if (done()) return;
+        try {
+            victim.home->owner.post([handle = *this, error = std::move(error)] {
+                detail::kill_here(*handle.core_, error);
+            });
+        } catch (const fiber_error&) {
+            // Its thread has ended, and it with it.
+        }
+        return;
+    }
+    detail::scheduler& s = *victim.home;
+    if (s.current == &victim) std::rethrow_exception(std::move(error));
+    // The victim stands first in line now; the killer goes to the end of it.
+    if (detail::kill_here(victim, std::move(error)) && !s.on_loop())
+        detail::yield_now();
+}
+
+bool any_fiber::cancel(std::exception_ptr error) const {
+    detail::require_home(core(), "cancel");
+    if (!error)
+        detail::fail(errc::bad_argument, "cancel was given a null exception_ptr");
+    return detail::never_start(*core_, std::move(error));
+}
+
+link_id any_fiber::link(detail::unique_function<void()> f) const {
+    detail::require_home(core(), "link");
+    if (!f) detail::fail(errc::bad_argument, "link was given nothing to call");
+    static thread_local link_id last_id = 0;
+    const link_id id = ++last_id;
+    detail::extras_of(*core_).links.push_back({id, std::move(f)});
+    if (done()) detail::call_links(*core_);
+    return id;
+}
+
+bool any_fiber::unlink(link_id id) const {
+    detail::require_home(core(), "unlink");
+    if (!core_->extras) return false;
+    return core_->extras->links.remove_if([id](const auto& l) { return l.id == id; }) >
+           0;
+}
+
+any_fiber current() {
+    detail::scheduler& s = detail::current_scheduler();
+    if (s.on_loop()) detail::fail(errc::in_hub, "current() called in a hub callback");
+    detail::retain(*s.current);
+    return any_fiber(s.current);
+}
+
+}  // namespace tendril

@@ -1,0 +1,232 @@
+// fiber.hpp - a handle to a fiber that the hub runs: wait for it, kill it, watch it
+// end.
+//
+//     fiber<int> f = spawn([] { return 6 * 7; });
+//     f.wait();                       // 42
+//
+// Handles are shared: copies are the same fiber. Dropping the last one neither kills
+// nor detaches anything; the fiber runs on, and its result goes nowhere. If it ended
+// with an exception that nobody was ever given, the exception hook is told when the
+// last handle goes (greenlet_exit excepted).
+//
+// Thread rule: copy, drop, done(), wait() and kill() on any thread; the rest on the
+// fiber's own (fiber_error, wrong_thread).
+//
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <tendril/runtime/clock.hpp>
+#include <tendril/runtime/detail/scheduler.hpp>
+#include <tendril/runtime/detail/unique_function.hpp>
+#include <tendril/runtime/error.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace tendril {
+
+// Names one link() call, for unlink().
+using link_id = std::uint64_t;
+
+// What fibers of all result types have in common. Comparison is identity.
+class any_fiber {
+  public:
+    // No fiber. Everything but the comparisons, id() and operator bool throws
+    // fiber_error (dead).
+    any_fiber() noexcept = default;
+
+    any_fiber(const any_fiber& other) noexcept : core_(other.core_) {
+        if (core_) detail::retain(*core_);
+    }
+
+    any_fiber(any_fiber&& other) noexcept
+        : core_(std::exchange(other.core_, nullptr)) {}
+
+    any_fiber& operator=(any_fiber other) noexcept {
+        std::swap(core_, other.core_);
+        return *this;
+    }
+
+    ~any_fiber();
+
+    explicit operator bool() const noexcept { return core_ != nullptr; }
+
+    // Unique in the process; 0 for an empty handle.
+    std::uint64_t id() const noexcept { return core_ ? core_->id : 0; }
+
+    // For messages and dumps; empty if it was never given one.
+    std::string name() const;
+    void set_name(std::string name);
+
+    // It has returned, thrown, or been killed.
+    bool done() const;
+
+    // Parks until it has ended, however that was. False if `deadline` came first.
+    // A kill or timeout of the caller leaves the fiber as it is.
+    // THROWS  fiber_error: in_hub; bad_argument when a fiber waits for itself.
+    bool join(time_point deadline = never) const;
+
+    // What it ended with: null while it runs and after a return.
+    std::exception_ptr exception() const;
+
+    // Throws `error` where the fiber is parked, at once: the fiber runs, and the caller
+    // gets its turn again after it and after all that were ready. A fiber may catch it
+    // and go on.
+    //   ended       nothing happens
+    //   unstarted   its body never runs; those who wait are given `error`; the caller
+    //   is
+    //               given nothing
+    //   ready, or given something already (a lock, an item): thrown at its next park,
+    //   so
+    //               that nothing is lost
+    //   unwinding   thrown at its next park after that
+    //   current     thrown right here
+    //   on another thread: all of this happens there, soon; the caller goes on at once
+    // THROWS  fiber_error (bad_argument) for a null exception_ptr.
+    void kill(std::exception_ptr error) const;
+
+    template <class E>
+
+    requires(!std::same_as<std::decay_t<E>, std::exception_ptr>) void kill(
+        E&& error) const {
+        kill(std::make_exception_ptr(std::forward<E>(error)));
+    }
+
+    // greenlet_exit: it ends quietly.
+    void kill() const { kill(greenlet_exit{}); }
+
+    // Ends it as kill() does, but only if it has not started. True if so.
+    bool cancel() const { return cancel(std::make_exception_ptr(greenlet_exit{})); }
+
+    bool cancel(std::exception_ptr error) const;
+
+    // Calls `f` when the fiber ends, on its stack (for one that never started, on the
+    // stack of its killer), in the order linked; at once if it has ended. A link may
+    // link others to the same fiber: they follow. What one throws goes to the exception
+    // hook, and the others are still called. Capture a handle of the fiber if the
+    // callback needs its result.
+    link_id link(detail::unique_function<void()> f) const;
+
+    // Takes a link back. False if it has been called or taken back already.
+    bool unlink(link_id id) const;
+
+    friend bool operator==(const any_fiber& a, const any_fiber& b) noexcept {
+        return a.core_ == b.core_;
+    }
+
+  protected:
+    // Takes over one reference.
+    explicit any_fiber(detail::fiber_core* core) noexcept : core_(core) {}
+
+    detail::fiber_core& core() const;
+
+    // Waits; throws what the fiber ended with.
+    void wait_and_rethrow() const;
+
+    detail::fiber_core* core_ = nullptr;
+
+  private:
+    friend any_fiber current();
+};
+
+// The fiber that runs: a spawned one, or the thread's main.
+// THROWS  fiber_error (in_hub) in a hub callback.
+any_fiber current();
+
+namespace detail {
+
+struct scheduler;
+
+// The block of a fiber with result R, without its callable.
+template <class R>
+struct result_block : fiber_core {
+    std::optional<R> result;
+};
+
+template <>
+struct result_block<void> : fiber_core {};
+
+struct fiber_access;
+
+}  // namespace detail
+
+// R: the result of the function spawned, any movable type, a reference, or void.
+template <class R = void>
+class fiber : public any_fiber {
+    using stored =
+        std::conditional_t<std::is_reference_v<R>,
+                           std::reference_wrapper<std::remove_reference_t<R>>,
+                           R>;
+
+  public:
+    fiber() noexcept = default;
+
+    // Parks until it has ended; then returns its result, or throws what it threw, type
+    // and all. Any number of fibers, of any threads, may wait, any number of times.
+    // The reference lives as long as some handle.
+    // THROWS  as join(), too.
+    std::add_lvalue_reference_t<const R> wait() const& requires(
+        !std::is_void_v<R> && !std::is_reference_v<R>) {
+        wait_and_rethrow();
+        return *block().result;
+    }
+
+    // From a handle that goes away, by value: moved if this is the last handle.
+    R wait() && requires(!std::is_void_v<R> && !std::is_reference_v<R>) {
+        wait_and_rethrow();
+        auto& result = *block().result;
+        if constexpr (std::is_copy_constructible_v<R>) {
+            if (core_->refs.load(std::memory_order_acquire) > 2) return result;
+        }
+        return std::move(result);
+    }
+
+    R wait() const& requires std::is_reference_v<R> {
+        wait_and_rethrow();
+        return *block().result;
+    }
+
+    void wait() const& requires std::is_void_v<R> { wait_and_rethrow(); }
+
+  private:
+    friend struct detail::fiber_access;
+
+    explicit fiber(detail::fiber_core* core) noexcept : any_fiber(core) {}
+
+    auto& block() const { return static_cast<detail::result_block<stored>&>(*core_); }
+};
+
+namespace detail {
+
+struct fiber_access {
+    template <class R>
+    static fiber<R> handle(fiber_core& core) noexcept {
+        return fiber<R>(&core);
+    }
+};
+
+// The end of a spawned fiber's body: its waiters, then its links, then its locals.
+void finish_fiber(fiber_core& core) noexcept;
+
+// Ends a fiber that has not started: it never will. Its links are called by the caller.
+void end_unstarted(fiber_core& core, std::exception_ptr error) noexcept;
+
+// Puts an unstarted fiber into the ready queue at `when`, unless `creator` has ended.
+void start_after(fiber_core& core, time_point when, fiber_core* creator);
+
+// kill() without the yield: on the fiber's own thread, of another fiber than the
+// current. True if it was made ready, first in line.
+bool kill_here(fiber_core& core, std::exception_ptr error);
+
+// Kills every fiber and greenlet of a thread once, and lets them run until nothing is
+// ready any more.
+void kill_everything(scheduler& s) noexcept;
+
+}  // namespace detail
+}  // namespace tendril

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/detail/extras.hpp>
+#include <tendril/runtime/detail/switch.hpp>
+#include <tendril/runtime/greenlet.hpp>
+#include <tendril/runtime/park.hpp>
+
+#include <string>
+#include <utility>
+
+namespace tendril {
+namespace detail {
+namespace {
+
+bool is_greenlet_exit(const std::exception_ptr& error) {
+    const std::type_info* const type = error.__cxa_exception_type();
+    return type != nullptr && *type == typeid(greenlet_exit);
+}
+
+// A raw switch may go to it: nobody else is going to resume it.
+bool resumable(const fiber_core& core) noexcept {
+    switch (core.state) {
+        case fiber_state::suspended:
+            return true;
+        case fiber_state::unstarted:
+            return core.kind == fiber_kind::greenlet;
+        default:
+            return core.kind == fiber_kind::loop;
+    }
+}
+
+void require_own_thread(const fiber_core& core) {
+    if (core.home == this_scheduler) return;
+    if (core.home->closing.load(std::memory_order_acquire)) {
+        fail(errc::thread_exited,
+             "cannot switch to " + describe(core) + ": its thread has ended");
+    }
+    fail(errc::wrong_thread, "cannot switch to " + describe(core) +
+                                 ", which belongs to another thread, from " +
+                                 describe(*current_scheduler().current));
+}
+
+// The first ancestor of `core` that can be resumed; null if the hub has to take over.
+fiber_core* heir_of(const fiber_core& core) noexcept {
+    for (fiber_core* heir = core.parent; heir != nullptr; heir = heir->parent) {
+        if (heir->home != core.home) return nullptr;
+        if (heir->state != fiber_state::done && resumable(*heir)) return heir;
+        if (heir->kind != fiber_kind::greenlet) return nullptr;
+    }
+    return nullptr;
+}
+
+// A suspended greenlet's last handle is gone: greenlet_exit, with the one who dropped
+// it as its parent for the time being, so that control comes back.
+void kill_dropped(fiber_core& core) noexcept {
+    scheduler& s = *core.home;
+    retain(core);
+    fiber_core* const parent = core.parent;
+    core.parent = s.current;
+    core.inbound_error = std::make_exception_ptr(greenlet_exit{});
+    try {
+        raw_switch(core);
+    } catch (...) {
+        report(std::current_exception(), "a greenlet that was dropped");
+    }
+    core.parent = parent;
+    if (core.state != fiber_state::done && core.refs.load() == 1) {
+        const std::string text = "greenlet_exit did not end " + describe(core) +
+                                 ", which nobody holds any more; its stack is lost";
+        report(std::make_exception_ptr(fiber_error(errc::dead, text)),
+               "a greenlet that was dropped");
+        return;
+    }
+    release(core);
+}
+
+}  // namespace
+
+fiber_core& receiver_of(fiber_core* target) {
+    if (target == nullptr) {
+        fail(errc::not_startable, "cannot switch to an empty greenlet handle");
+    }
+    require_own_thread(*target);
+    const fiber_core* const self = this_scheduler->current;
+    fiber_core* to = target;
+    while (to->state == fiber_state::done && to->parent != nullptr) to = to->parent;
+    if (to != target) require_own_thread(*to);
+    if (to == self) return *to;
+    if (to->parent != nullptr && to->state == fiber_state::unstarted) {
+        require_own_thread(*to->parent);
+    }
+    if (to->state == fiber_state::done) {
+        fail(errc::dead, "cannot switch to " + describe(*to) + ": it has ended");
+    }
+    if (!resumable(*to)) {
+        fail(errc::parked, "cannot switch to " + describe(*to) +
+                               (to->waiting != nullptr
+                                    ? std::string(": it waits for ") + to->waiting->what
+                                    : ": it is in the hub's ready queue"));
+    }
+    return *to;
+}
+
+void raw_switch(fiber_core& to) {
+    scheduler& s = *this_scheduler;
+    fiber_core& self = *s.current;
+    self.state = fiber_state::suspended;
+    if (self.kind == fiber_kind::greenlet &&
+        self.refs.load(std::memory_order_acquire) == 0) {
+        s.abandoned = &self;
+        s.errands = true;
+    }
+    s.transfer(to);
+    after_raw_switch(self);
+}
+
+void after_raw_switch(fiber_core& self) {
+    if (self.inbound_error) {
+        std::rethrow_exception(std::exchange(self.inbound_error, nullptr));
+    }
+    scheduler& s = *self.home;
+    if (s.throw_on_arrival) [[unlikely]] {
+        std::rethrow_exception(std::exchange(s.throw_on_arrival, nullptr));
+    }
+    if (std::exchange(self.interrupted, false)) [[unlikely]]
+        throw_interrupts();
+}
+
+void raw_throw(fiber_core* target, std::exception_ptr error) {
+    if (!error) fail(errc::bad_argument, "throw_in was given a null exception_ptr");
+    fiber_core& to = receiver_of(target);
+    // A dead one's greenlet_exit is its value, as if it had just ended with it.
+    const bool quiet = target->state == fiber_state::done && is_greenlet_exit(error);
+    if (&to == this_scheduler->current) {
+        if (quiet) return;
+        std::rethrow_exception(std::move(error));
+    }
+    // One that has not started is started to find this before its body is called.
+    if (!quiet) to.inbound_error = std::move(error);
+    raw_switch(to);
+}
+
+void finish_greenlet(fiber_core& self,
+                     std::exception_ptr error,
+                     unique_function<void(fiber_core&)> give_value) {
+    scheduler& s = *self.home;
+    if (error && is_greenlet_exit(error)) error = nullptr;
+    s.complete(self);
+    drop_locals(self);
+    fiber_core* const heir = heir_of(self);
+    if (heir == nullptr) {
+        if (error)
+            report(std::move(error), "a greenlet whose parent could not take it");
+    } else if (error) {
+        heir->inbound_error = std::move(error);
+    } else if (give_value) {
+        try {
+            give_value(*heir);
+        } catch (...) {
+            heir->inbound_error = std::current_exception();
+        }
+    }
+    s.heir = heir;
+}
+
+fiber_core& init_greenlet(fiber_core& core, fiber_core* parent) {
+    core.parent = parent != nullptr ? parent : core.home->current;
+    core.dropped = kill_dropped;
+    retain(*core.parent);
+    return core;
+}
+
+}  // namespace detail
+
+greenlet_ref greenlet_ref::current() {
+    detail::fiber_core& core = *detail::current_scheduler().current;
+    detail::retain(core);
+    return greenlet_ref(&core);
+}
+
+greenlet_ref::operator bool() const noexcept {
+    return core_ != nullptr && core_->started && !dead();
+}
+
+bool greenlet_ref::dead() const noexcept {
+    return core_ != nullptr && core_->done.load(std::memory_order_acquire);
+}
+
+greenlet_ref greenlet_ref::parent() const {
+    if (core_ == nullptr || core_->parent == nullptr) return {};
+    detail::retain(*core_->parent);
+    return greenlet_ref(core_->parent);
+}
+
+void greenlet_ref::set_parent(const greenlet_ref& parent) {
+    using detail::fail;
+    if (core_ == nullptr || parent.core_ == nullptr) {
+        fail(errc::bad_argument,
+             "set_parent needs a greenlet and a parent, one is empty");
+    }
+    if (core_->kind != detail::fiber_kind::greenlet) {
+        fail(errc::bad_argument,
+             "the parent of " + describe(*core_) + " cannot be set");
+    }
+    if (core_->home != parent.core_->home && core_->started) {
+        fail(errc::wrong_thread,
+             describe(*core_) +
+                 " has started and cannot have a parent on another thread");
+    }
+    // Only this thread's part of the chain can come back to this thread's greenlet.
+    for (const detail::fiber_core* at = parent.core_;
+         at != nullptr && at->home == core_->home; at = at->parent) {
+        if (at == core_) {
+            fail(errc::cyclic_parent,
+                 describe(*core_) +
+                     " would become its own ancestor (cyclic parent chain)");
+        }
+    }
+    detail::retain(*parent.core_);
+    detail::release(*std::exchange(core_->parent, parent.core_));
+}
+
+std::string greenlet_ref::repr() const {
+    if (core_ == nullptr) return "no greenlet";
+    const std::string text = describe(*core_);
+    if (core_->home->closing.load()) return text + ", (thread exited) dead";
+    if (dead()) return text + ", dead";
+    if (!core_->started) return text + ", pending";
+    if (detail::this_scheduler == core_->home && core_->home->current == core_) {
+        return text + ", current";
+    }
+    return text + ", suspended";
+}
+
+}  // namespace tendril

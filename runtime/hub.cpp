@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/detail/scheduled_call.hpp>
+#include <tendril/runtime/detail/switch.hpp>
+#include <tendril/runtime/error.hpp>
+#include <tendril/runtime/fiber.hpp>
+#include <tendril/runtime/greenlet.hpp>
+#include <tendril/runtime/hub.hpp>
+#include <tendril/runtime/park.hpp>
+
+#include <algorithm>
+#include <string>
+
+namespace tendril {
+namespace {
+
+// While fibers are ready all the time, I/O is looked for this often at most: often
+// enough to be fair, seldom enough that the system call does not show.
+constexpr auto between_looks = std::chrono::microseconds(50);
+
+// A thread's hub closes when its thread_local objects are destroyed.
+struct thread_end {
+    bool armed = false;
+
+    ~thread_end() {
+        if (armed) hub_internals::close_this_thread();
+    }
+};
+
+thread_local thread_end at_thread_end;
+
+struct posted_call : detail::letter {
+    explicit posted_call(hub::callback f) : f(std::move(f)) {}
+
+    hub::callback f;
+};
+
+void call_and_report(hub::callback& f, std::string_view where) noexcept {
+    try {
+        f();
+    } catch (...) {
+        detail::report(std::current_exception(), where);
+    }
+}
+
+}  // namespace
+
+namespace detail {
+
+scheduler& make_this_scheduler() {
+    return hub_internals::scheduler(hub_internals::make());
+}
+
+}  // namespace detail
+
+// -- making and ending
+// ------------------------------------------------------------------
+
+hub& hub_internals::make() {
+    auto* const h = new hub;
+    detail::this_scheduler = &h->scheduler_;
+    at_thread_end.armed = true;
+    return *h;
+}
+
+void hub_internals::close_this_thread() noexcept {
+    detail::scheduler* const s = detail::this_scheduler;
+    if (s == nullptr) return;
+    // exit() called by a fiber: its own stack cannot be unwound from here, nor can the
+    // others be run. The process is ending; they are left as they are.
+    if (s->current != &s->main) return;
+    s->owner.close();
+}
+
+bool hub_internals::send(hub& h, detail::letter& l) noexcept {
+    // Once the letter is in, the hub may be gone at any moment; its bell stays.
+    detail::doorbell& bell = h.bell_;
+    const auto how = h.mail_.push(l);
+    if (how == detail::mailbox::pushed::first) bell.ring();
+    return how != detail::mailbox::pushed::refused;
+}
+
+hub::hub()
+    : scheduler_(*this),
+      bell_(detail::doorbell::acquire()),
+      driver_(detail::make_idle_driver(bell_)) {}
+
+hub::~hub() {
+    bell_.give_back();
+}
+
+hub& hub::current() {
+    return detail::current_scheduler().owner;
+}
+
+void hub::close() noexcept {
+    kill_all();
+    scheduler_.closing = true;
+    // Whatever still has a stack: ended fibers that other threads hold, and fibers that
+    // would not die. Counted before the mailbox refuses, so that no drop is missed.
+    scheduler_.orphans.store(stacks_in_use() + 1, std::memory_order_release);
+    detail::letter* l = mail_.close();
+    while (l != nullptr) {
+        detail::letter* const following = l->next_letter;
+        l->open(*l);
+        l = following;
+    }
+    while (!scheduler_.ready.empty()) {
+        detail::runnable& r = scheduler_.ready.front();
+        scheduler_.ready.pop_front();
+        if (r.call != nullptr) static_cast<detail::scheduled_call&>(r).forget();
+    }
+    while (!timers_.empty()) detail::forget_armed(timers_);
+    driver_.reset();
+    detail::this_scheduler = nullptr;
+    if (scheduler_.orphans.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+void hub::kill_all() noexcept {
+    // A fiber may catch its kill, clean up with calls that park, and park again; so it
+    // is killed again, but not for ever.
+    constexpr int rounds = 100;
+    for (int round = 0; round < rounds && !scheduler_.living.empty(); ++round) {
+        detail::kill_everything(scheduler_);
+    }
+    if (!scheduler_.living.empty()) {
+        const std::string text =
+            "thread ended with " + describe(*scheduler_.living.front().core) +
+            " still alive after 100 kills; it is abandoned with its stack";
+        detail::report(std::make_exception_ptr(fiber_error(errc::thread_exited, text)),
+                       "thread end");
+    }
+}
+
+// -- callbacks
+// --------------------------------------------------------------------------
+
+void hub::require_own_thread(const char* call) const {
+    if (&scheduler_ == detail::this_scheduler) return;
+    detail::fail(errc::wrong_thread,
+                 std::string(call) +
+                     " called from a thread that is not the hub's own; "
+                     "from other threads use hub::post()");
+}
+
+timer hub::call_soon(callback f) {
+    require_own_thread("hub::call_soon");
+    auto* const call = detail::scheduled_call::make(scheduler_, std::move(f), false);
+    scheduler_.ready.push_back(*call);
+    return timer(call);
+}
+
+timer hub::arm(time_point when, callback f, bool local) {
+    require_own_thread("hub::call_later");
+    auto* const call = detail::scheduled_call::make(scheduler_, std::move(f), local);
+    timer handle(call);
+    if (when != never) {
+        timers_.arm(*call, std::max(when, now()));
+    } else {
+        call->forget();
+    }
+    return handle;
+}
+
+void hub::post(callback f) {
+    if (!f) detail::fail(errc::bad_argument, "hub::post was given nothing to call");
+    auto* const call = new posted_call(std::move(f));
+    call->open = [](detail::letter& l) {
+        const std::unique_ptr<posted_call> mine(&static_cast<posted_call&>(l));
+        if (detail::this_scheduler->closing) return;
+        call_and_report(mine->f, "a callback given to hub::post");
+    };
+    if (!hub_internals::send(*this, *call)) {
+        delete call;
+        detail::fail(errc::thread_exited, "hub::post to a hub whose thread has ended");
+    }
+}
+
+// -- waiting for nothing in particular
+// --------------------------------------------------
+
+void hub::run_forever() {
+    require_own_thread("hub::run_forever");
+
+    struct until_stopped final : detail::waiter {
+        explicit until_stopped(hub& h)
+            : waiter(
+                  [](detail::waiter& w) noexcept {
+                      static_cast<until_stopped&>(w).owner.forever_ = nullptr;
+                      return true;
+                  },
+                  "hub::stop"),
+              owner(h) {}
+
+        hub& owner;
+    };
+
+    if (forever_ != nullptr) {
+        detail::fail(errc::already_set,
+                     "hub::run_forever is being called already, by " +
+                         describe(forever_->fiber));
+    }
+    until_stopped w(*this);
+    if (std::exchange(stop_requested_, false)) {
+        detail::yield_now();
+        return;
+    }
+    forever_ = &w;
+    detail::park(w);
+}
+
+void hub::stop() {
+    if (&scheduler_ != detail::this_scheduler) {
+        post([this] { stop(); });
+    } else if (forever_ != nullptr) {
+        detail::wake(*std::exchange(forever_, nullptr));
+    } else {
+        stop_requested_ = true;
+    }
+}
+
+void hub::switch_out() {
+    require_own_thread("hub::switch_out");
+    detail::fiber_core& self = *scheduler_.current;
+    if (scheduler_.on_loop()) {
+        detail::fail(errc::in_hub, "hub::switch_out called in a hub callback");
+    }
+    detail::throw_interrupts();
+    self.state = detail::fiber_state::suspended;
+    scheduler_.leave();
+    detail::after_raw_switch(self);
+}
+
+// -- the loop
+// ---------------------------------------------------------------------------
+
+void hub::loop() {
+    for (;;) {
+        run_ready();
+        open_letters();
+        fire_timers();
+        if (scheduler_.ready.empty()) {
+            sleep_until_something();
+        } else {
+            look_for_io();
+        }
+    }
+}
+
+void hub::run_ready() {
+    detail::ready_queue& ready = scheduler_.ready;
+    scheduler_.budget = detail::scheduler::budget_per_turn;
+    while (scheduler_.budget > 0 && !ready.empty()) {
+        --scheduler_.budget;
+        detail::runnable& next = ready.front();
+        ready.pop_front();
+        if (next.call != nullptr) {
+            next.call(next);
+        } else {
+            scheduler_.transfer(static_cast<detail::fiber_core&>(next));
+        }
+    }
+}
+
+void hub::open_letters() {
+    detail::letter* l = mail_.take();
+    while (l != nullptr) {
+        detail::letter* const following = l->next_letter;
+        l->open(*l);
+        l = following;
+    }
+}
+
+void hub::fire_timers() {
+    if (timers_.empty()) return;
+    const time_point at = now();
+    const std::uint64_t limit = timers_.newest();
+    while (detail::timer_node* const due = timers_.take_due(at, limit)) due->fire(*due);
+}
+
+void hub::look_for_io() {
+    if (!driver_->worth_polling()) return;
+    const time_point at = clock::now();
+    if (!std::exchange(just_looked_, false)) {
+        if (at - last_look_ < between_looks) return;
+        driver_->poll();
+    }
+    last_look_ = at;
+}
+
+void hub::sleep_until_something() {
+    const time_point deadline = timers_.empty() ? never : timers_.next();
+    if (source_ != nullptr) return sleep_by_source(deadline);
+    bell_.going_to_sleep();
+    if (mail_.empty()) driver_->wait(deadline);
+    bell_.awake();
+    just_looked_ = true;
+}
+
+void hub::sleep_by_source(time_point deadline) {
+    const bool idle = mail_.empty() && !driver_->waiting();
+    if (idle && deadline != never && source_->jump(deadline)) return;
+    const time_point begin = clock::now();
+    bell_.going_to_sleep();
+    if (mail_.empty()) {
+        driver_->wait(deadline == never ? never
+                                        : detail::after(begin, deadline - now()));
+    }
+    bell_.awake();
+    source_->slept(clock::now() - begin);
+}
+
+}  // namespace tendril

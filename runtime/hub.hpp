@@ -1,0 +1,212 @@
+// hub.hpp - one thread's event loop: made on first use, never passed around.
+//
+// Every thread that sleeps, spawns or touches a socket has a hub. Its turn is:
+//
+//   run ready fibers (a budget of them) -> take what other threads posted -> fire due
+//   timers -> look for I/O -> if nothing is ready, sleep until the next deadline
+//
+// Callbacks run on the hub's own stack, one at a time, and must not block: a call that
+// would park there is a fiber_error (in_hub). To block, spawn a fiber from the
+// callback. A callback that throws is reported (set_exception_hook) and the hub goes
+// on.
+//
+//     auto& h = tendril::hub::current();
+//     h.call_later(100ms, [] { std::puts("tick"); });
+//     h.run_forever();                      // until somebody calls h.stop()
+//
+// main() is a fiber like any other: it may sleep, wait and do I/O without run_forever.
+//
+// When the thread ends, fibers that are still there are killed (greenlet_exit) and
+// unwound on it; see shutdown rules in runtime/README.md.
+//
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <tendril/runtime/clock.hpp>
+#include <tendril/runtime/detail/doorbell.hpp>
+#include <tendril/runtime/detail/mailbox.hpp>
+#include <tendril/runtime/detail/scheduler.hpp>
+#include <tendril/runtime/detail/unique_function.hpp>
+#include <tendril/runtime/driver.hpp>
+#include <tendril/runtime/timer_queue.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+namespace tendril {
+
+namespace detail {
+struct scheduled_call;
+
+struct scheduled_call_deleter {
+    void operator()(scheduled_call* call) const noexcept;
+};
+}  // namespace detail
+
+// A handle to a scheduled callback. Dropping it does not cancel the callback.
+// Thread rule: use it on the thread whose hub made it.
+class timer {
+  public:
+    timer() noexcept = default;
+    timer(const timer& other) noexcept;
+    timer(timer&& other) noexcept = default;
+    timer& operator=(timer other) noexcept;
+    ~timer() = default;
+
+    // The callback has neither run nor been cancelled.
+    bool pending() const noexcept;
+
+    // True if this is what keeps the callback from running; false if it has run, is
+    // running, or was cancelled before.
+    bool cancel() noexcept;
+
+  private:
+    friend class hub;
+
+    explicit timer(detail::scheduled_call* call) noexcept : call_(call) {}
+
+    std::unique_ptr<detail::scheduled_call, detail::scheduled_call_deleter> call_;
+};
+
+class hub {
+  public:
+    using callback = detail::unique_function<void()>;
+
+    // This thread's hub.
+    static hub& current();
+
+    hub(const hub&) = delete;
+    hub& operator=(const hub&) = delete;
+
+    // -- callbacks: on this hub's thread only -----------------------------------------
+    // All throw fiber_error: bad_argument for a null callback or a negative duration,
+    // wrong_thread when called from another thread (that is what post() is for).
+
+    // Runs `f` in turn with the ready fibers, first come first served.
+    timer call_soon(callback f);
+
+    // Runs `f` once `d` has passed. Equal deadlines run in the order they were armed.
+    template <class Rep, class Period>
+    timer call_later(std::chrono::duration<Rep, Period> d, callback f) {
+        return arm(detail::after(now(), detail::checked_duration(d)), std::move(f),
+                   false);
+    }
+
+    // Runs `f` at `when`; a time gone by means the next turn.
+    timer call_at(time_point when, callback f) {
+        return arm(when, std::move(f), false);
+    }
+
+    // As call_later, but nothing runs if the calling fiber has ended by then.
+    template <class Rep, class Period>
+    timer call_later_local(std::chrono::duration<Rep, Period> d, callback f) {
+        return arm(detail::after(now(), detail::checked_duration(d)), std::move(f),
+                   true);
+    }
+
+    // -- from any thread
+    // ---------------------------------------------------------------
+
+    // Runs `f` on this hub's thread, in the order posted. One allocation, one
+    // compare-and-swap, and one system call only if the hub is asleep.
+    // THROWS  fiber_error (thread_exited) once the hub's thread has ended.
+    void post(callback f);
+
+    // -- for the fiber that has nothing to do
+    // ------------------------------------------
+
+    // Parks the caller while everything else runs, until stop().
+    // THROWS  what is thrown into the caller (kill, timeout).
+    void run_forever();
+
+    // Ends run_forever(), or the next one if none is going on. Any thread.
+    void stop();
+
+    // Leaves for the hub without arranging to be woken: somebody must switch_to() or
+    // throw_in() the caller's greenlet. eventlet's idiom, word for word:
+    //
+    //     auto me = greenlet<>::current();
+    //     hub::current().call_later(1s, [me]() mutable { me.switch_to(); });
+    //     hub::current().switch_out();
+    void switch_out();
+
+    // -- looking at it
+    // -----------------------------------------------------------------
+
+    time_point now() const noexcept { return source_ ? source_->now() : clock::now(); }
+
+    // Fibers and greenlets of this thread that have not ended, main not counted.
+    std::size_t live_fibers() const noexcept { return scheduler_.living_count; }
+
+    // Armed timers: sleeps, timeouts, call_later.
+    std::size_t armed_timers() const noexcept { return timers_.size(); }
+
+    // Stacks in use: live fibers, and ended ones with a handle left.
+    std::size_t stacks_in_use() const noexcept {
+        return scheduler_.stacks.in_use() - 1;
+    }
+
+  private:
+    friend struct detail::scheduler;
+    friend struct hub_internals;
+
+    hub();
+    ~hub();
+
+    timer arm(time_point when, callback f, bool local);
+    void require_own_thread(const char* call) const;
+    void loop();
+    void run_ready();
+    void open_letters();
+    void fire_timers();
+    void look_for_io();
+    void sleep_until_something();
+    void sleep_by_source(time_point deadline);
+    void close() noexcept;
+    void kill_all() noexcept;
+
+    detail::scheduler scheduler_;
+    detail::timer_queue timers_;
+    detail::mailbox mail_;
+    detail::doorbell& bell_;
+    std::unique_ptr<detail::driver> driver_;
+    detail::time_source* source_ = nullptr;
+    time_point last_look_{};
+    bool just_looked_ = false;
+    detail::waiter* forever_ = nullptr;  // the fiber in run_forever
+    bool stop_requested_ = false;
+};
+
+// The doors that the rest of runtime and net use into a hub. Not for users.
+struct hub_internals {
+    static hub& make();
+    static void close_this_thread() noexcept;
+
+    static detail::timer_queue& timers(hub& h) noexcept { return h.timers_; }
+
+    static detail::scheduler& scheduler(hub& h) noexcept { return h.scheduler_; }
+
+    static void set_time_source(hub& h, detail::time_source* s) noexcept {
+        h.source_ = s;
+    }
+
+    static detail::driver& driver(hub& h) noexcept { return *h.driver_; }
+
+    static detail::doorbell& bell(hub& h) noexcept { return h.bell_; }
+
+    static void set_driver(hub& h, std::unique_ptr<detail::driver> d) noexcept {
+        h.driver_ = std::move(d);
+    }
+
+    static void run_loop(hub& h) { h.loop(); }
+
+    static void destroy(hub& h) noexcept { delete &h; }
+
+    // Puts a letter into the hub's mailbox and wakes the hub if it sleeps. Any thread.
+    // False if the hub's thread has ended.
+    static bool send(hub& h, detail::letter& l) noexcept;
+};
+
+}  // namespace tendril

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/detail/switch.hpp>
+#include <tendril/runtime/error.hpp>
+#include <tendril/runtime/hub.hpp>
+#include <tendril/runtime/park.hpp>
+#include <tendril/runtime/timer_queue.hpp>
+
+#include <string>
+#include <utility>
+
+namespace tendril::detail {
+namespace {
+
+bool interrupt_due(const scheduler& s, const fiber_core& self) noexcept {
+    return self.has_interrupts && s.exceptions->uncaught == 0;
+}
+
+[[gnu::noinline]] void throw_interrupt(fiber_core& self) {
+    interrupt& first = self.interrupts.pop_front();
+    self.has_interrupts = !self.interrupts.empty();
+    first.raise(first);
+}
+
+struct expiry final : timer_node {
+    waiter* waits = nullptr;
+    bool expired = false;
+};
+
+}  // namespace
+
+void fail_in_hub(const char* what) {
+    fail(errc::in_hub,
+         std::string("a hub callback would have to wait for ") + what +
+             "; callbacks must not block, spawn a fiber from them instead");
+}
+
+void park(waiter& w) {
+    fiber_core& self = w.fiber;
+    scheduler& s = *self.home;
+    if (interrupt_due(s, self) && w.abort(w)) [[unlikely]]
+        throw_interrupt(self);
+    self.waiting = &w;
+    self.state = fiber_state::parked;
+    s.leave();
+    self.waiting = nullptr;
+    if (self.has_interrupts) [[unlikely]] {
+        const bool taken_back = std::exchange(self.interrupted, false);
+        if (interrupt_due(s, self) && (taken_back || !w.carries)) throw_interrupt(self);
+    }
+}
+
+bool park_until(waiter& w, time_point deadline) {
+    if (deadline == never) {
+        park(w);
+        return true;
+    }
+    expiry e;
+    e.waits = &w;
+    e.fire = [](timer_node& t) {
+        auto& mine = static_cast<expiry&>(t);
+        if (!mine.waits->abort(*mine.waits)) return;
+        mine.expired = true;
+        wake(*mine.waits);
+    };
+    timer_queue& timers = hub_internals::timers(w.fiber.home->owner);
+    try {
+        timers.arm(e, deadline);
+    } catch (...) {
+        // Without the timer there is no wait; unless a wake is on its way already.
+        if (w.abort(w)) throw;
+        park(w);
+        return true;
+    }
+
+    struct disarm_at_end {
+        timer_queue& timers;
+        expiry& e;
+
+        ~disarm_at_end() { timers.disarm(e); }
+    } const guard{timers, e};
+
+    park(w);
+    return !e.expired;
+}
+
+void wake_elsewhere(waiter& w) noexcept {
+    w.open = [](letter& l) {
+        fiber_core& woken = static_cast<waiter&>(l).fiber;
+        woken.home->make_ready(woken);
+    };
+    // A hub with a parked fiber has not ended, so the letter is always taken.
+    hub_internals::send(w.fiber.home->owner, w);
+}
+
+void yield_now() {
+    scheduler& s = current_scheduler();
+    if (s.on_loop()) [[unlikely]]
+        fail_in_hub("its next turn");
+    fiber_core& self = *s.current;
+    if (interrupt_due(s, self)) [[unlikely]]
+        throw_interrupt(self);
+    s.rotate();
+    if (interrupt_due(s, self)) [[unlikely]]
+        throw_interrupt(self);
+}
+
+void throw_interrupts() {
+    scheduler& s = *this_scheduler;
+    if (interrupt_due(s, *s.current)) throw_interrupt(*s.current);
+}
+
+void withdraw(fiber_core& fiber, interrupt& i) noexcept {
+    if (!i.linked()) return;
+    i.unlink();
+    fiber.has_interrupts = !fiber.interrupts.empty();
+}
+
+}  // namespace tendril::detail

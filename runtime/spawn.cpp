@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/detail/extras.hpp>
+#include <tendril/runtime/spawn.hpp>
+
+namespace tendril::detail {
+
+void set_initial_name(fiber_core& core, const std::string& name) {
+    extras_of(core).name = name;
+}
+
+}  // namespace tendril::detail
