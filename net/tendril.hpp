@@ -1,1 +1,28 @@
+// tendril.hpp - all of tendril that needs nothing but Boost and the C++ library.
+//
+// SPDX-License-Identifier: BSL-1.0
 #pragma once
+
+#include <tendril/net/address.hpp>
+#include <tendril/net/listener.hpp>
+#include <tendril/net/serve.hpp>
+#include <tendril/net/socket.hpp>
+#include <tendril/runtime/clock.hpp>
+#include <tendril/runtime/error.hpp>
+#include <tendril/runtime/fiber.hpp>
+#include <tendril/runtime/fiber_local.hpp>
+#include <tendril/runtime/generator.hpp>
+#include <tendril/runtime/greenlet.hpp>
+#include <tendril/runtime/hub.hpp>
+#include <tendril/runtime/run.hpp>
+#include <tendril/runtime/sleep.hpp>
+#include <tendril/runtime/spawn.hpp>
+#include <tendril/runtime/stack.hpp>
+#include <tendril/runtime/timeout.hpp>
+#include <tendril/runtime/trace.hpp>
+#include <tendril/sync/condition_variable.hpp>
+#include <tendril/sync/event.hpp>
+#include <tendril/sync/mutex.hpp>
+#include <tendril/sync/queue.hpp>
+#include <tendril/sync/semaphore.hpp>
+#include <tendril/sync/wait_queue.hpp>

@@ -49,11 +49,7 @@ void park(waiter& w) {
     }
 }
 
-bool park_until(waiter& w, time_point deadline) {
-    if (deadline == never) {
-        park(w);
-        return true;
-    }
+bool park_by_timer(waiter& w, time_point deadline) {
     expiry e;
     e.waits = &w;
     e.fire = [](timer_node& t) {
@@ -102,6 +98,11 @@ void yield_now() {
     s.rotate();
     if (interrupt_due(s, self)) [[unlikely]]
         throw_interrupt(self);
+}
+
+void let_others_run() {
+    scheduler& s = current_scheduler();
+    if (!s.on_loop()) s.rotate();
 }
 
 void throw_interrupts() {

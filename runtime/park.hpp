@@ -67,7 +67,13 @@ struct waiter : list_hook, letter {
 void park(waiter& w);
 
 // The same, but false once `deadline` has passed and `w` has left its place unwoken.
-bool park_until(waiter& w, time_point deadline);
+bool park_by_timer(waiter& w, time_point deadline);
+
+inline bool park_until(waiter& w, time_point deadline) {
+    if (deadline != never) return park_by_timer(w, deadline);
+    park(w);
+    return true;
+}
 
 void wake_elsewhere(waiter& w) noexcept;
 
@@ -85,6 +91,9 @@ inline void wake(waiter& w) noexcept {
 
 // Lets the other ready fibers run first. A kill is thrown here.
 void yield_now();
+
+// The same without the kill: for a call that has done its work already.
+void let_others_run();
 
 // Throws the oldest interrupt of the current fiber, if there is one and the fiber is
 // not unwinding.

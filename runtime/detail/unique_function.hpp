@@ -16,8 +16,10 @@ namespace tendril::detail {
 // True for a null function pointer, an empty std::function, and the like.
 template <class F>
 bool is_null_callable(const F& f) {
-    if constexpr (std::is_pointer_v<F> || std::is_member_pointer_v<F> ||
-                  requires { f == nullptr; }) {
+    if constexpr (std::is_function_v<F>) {
+        return false;
+    } else if constexpr (std::is_pointer_v<F> || std::is_member_pointer_v<F> ||
+                         requires { f == nullptr; }) {
         return f == nullptr;
     } else {
         return false;

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/net/detail/blocking.hpp>
+#include <tendril/net/listener.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+namespace tendril::net {
+namespace {
+
+using tendril::detail::descriptor;
+using tendril::detail::descriptor_owner;
+using tendril::detail::direction;
+
+constexpr duration first_backoff = std::chrono::milliseconds(10);
+constexpr duration longest_backoff = std::chrono::seconds(1);
+
+enum class outcome { connection, none_yet, out_of_resources, failed };
+
+// What accept(2) asks to be treated as "try again": the new connection, and not the
+// listener, has an error.
+bool of_the_connection(int error) noexcept {
+    switch (error) {
+        case EINTR:
+        case ECONNABORTED:
+        case EPROTO:
+        case EPERM:
+        case ENETDOWN:
+        case ENOPROTOOPT:
+        case EHOSTDOWN:
+        case ENONET:
+        case EHOSTUNREACH:
+        case EOPNOTSUPP:
+        case ENETUNREACH:
+            return true;
+        default:
+            return false;
+    }
+}
+
+outcome try_accept(int listening, int& fd) noexcept {
+    do {
+        fd = ::accept4(listening, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } while (fd < 0 && of_the_connection(errno));
+    if (fd >= 0) return outcome::connection;
+    switch (errno) {
+        case EAGAIN:
+            return outcome::none_yet;
+        case EMFILE:
+        case ENFILE:
+        case ENOBUFS:
+        case ENOMEM:
+            return outcome::out_of_resources;
+        default:
+            return outcome::failed;
+    }
+}
+
+}  // namespace
+
+socket listener::accept(std::error_code& ec) {
+    ec.clear();
+    if (!is_open()) {
+        ec = std::make_error_code(std::errc::bad_file_descriptor);
+        return {};
+    }
+    descriptor& d = *descriptor_;
+    const bool at_once = timeout_ == duration::zero();
+    const time_point deadline = tendril::detail::deadline_in(timeout_);
+    duration backoff = first_backoff;
+    for (;;) {
+        int fd = -1;
+        auto woken = descriptor::woken::ready;
+        switch (try_accept(d.fd(), fd)) {
+            case outcome::connection: {
+                socket made{descriptor_owner(fd)};
+                made.set_no_delay(true);
+                tendril::detail::count_speculation();
+                return made;
+            }
+            case outcome::none_yet:
+                if (at_once) {
+                    ec =
+                        std::make_error_code(std::errc::resource_unavailable_try_again);
+                    return {};
+                }
+                woken = d.wait(direction::read, deadline);
+                break;
+            case outcome::out_of_resources: {
+                ++backoffs_;
+                const time_point again = tendril::detail::deadline_in(backoff);
+                woken = d.pause(direction::read, std::min(again, deadline));
+                if (again < deadline && woken == descriptor::woken::timed_out) {
+                    woken = descriptor::woken::ready;
+                }
+                backoff = std::min(2 * backoff, longest_backoff);
+                break;
+            }
+            case outcome::failed:
+                ec = std::error_code(errno, std::system_category());
+                return {};
+        }
+        if (woken == descriptor::woken::closed) {
+            ec = std::make_error_code(std::errc::bad_file_descriptor);
+            return {};
+        }
+        if (woken == descriptor::woken::timed_out) {
+            ec = std::make_error_code(std::errc::timed_out);
+            return {};
+        }
+    }
+}
+
+socket listener::accept() {
+    std::error_code ec;
+    socket made = accept(ec);
+    if (ec) throw std::system_error(ec, "accept");
+    return made;
+}
+
+void listener::close() {
+    if (descriptor_) descriptor_->close();
+}
+
+address listener::local_address() const {
+    sockaddr_storage storage{};
+    socklen_t size = sizeof storage;
+    if (getsockname(native_handle(), reinterpret_cast<sockaddr*>(&storage), &size) <
+        0) {
+        throw std::system_error(errno, std::system_category(), "getsockname");
+    }
+    return address::from(storage);
+}
+
+listener listen(const address& on, const listen_options& o) {
+    const auto check = [&](int result, const char* call) {
+        if (result >= 0) return;
+        throw std::system_error(errno, std::system_category(),
+                                std::string(call) + " " + on.to_string());
+    };
+    const int fd =
+        ::socket(on.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    check(fd, "socket for");
+    listener made{descriptor_owner(fd)};
+    const auto set = [&](int level, int name, bool value) {
+        const int number = value ? 1 : 0;
+        check(setsockopt(fd, level, name, &number, sizeof number), "setsockopt for");
+    };
+    set(SOL_SOCKET, SO_REUSEADDR, o.reuse_address);
+    set(SOL_SOCKET, SO_REUSEPORT, o.reuse_port);
+    if (on.family() == AF_INET6) set(IPPROTO_IPV6, IPV6_V6ONLY, o.v6_only);
+    check(::bind(fd, on.data(), on.size()), "bind to");
+    check(::listen(fd, o.backlog), "listen on");
+    return made;
+}
+
+}  // namespace tendril::net

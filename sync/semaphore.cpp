@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/error.hpp>
+#include <tendril/sync/semaphore.hpp>
+
+#include <mutex>
+#include <string>
+
+namespace tendril {
+
+semaphore::semaphore(std::ptrdiff_t tokens) : free_(tokens) {
+    if (tokens < 0) {
+        detail::fail(errc::bad_argument, "a semaphore cannot begin with " +
+                                             std::to_string(tokens) + " tokens");
+    }
+}
+
+bool semaphore::try_acquire() noexcept {
+    const std::lock_guard held(lock_);
+    if (free_ == 0) return false;
+    --free_;
+    return true;
+}
+
+bool semaphore::try_acquire_until(time_point deadline) {
+    std::unique_lock held(lock_);
+    // release() hands tokens on directly, so a free one means that nobody waits.
+    if (free_ > 0) {
+        --free_;
+        return true;
+    }
+    wait_queue::place here("semaphore", true);
+    return line_.wait(held, here, deadline);
+}
+
+void semaphore::release(std::ptrdiff_t tokens) {
+    if (tokens < 1) {
+        detail::fail(errc::bad_argument,
+                     "a semaphore was given " + std::to_string(tokens) + " tokens");
+    }
+    const std::lock_guard held(lock_);
+    for (; tokens > 0 && !line_.empty(); --tokens) wait_queue::wake(line_.take_first());
+    free_ += tokens;
+}
+
+std::ptrdiff_t semaphore::balance() const noexcept {
+    const std::lock_guard held(lock_);
+    return free_ > 0 ? free_ : -static_cast<std::ptrdiff_t>(line_.size());
+}
+
+}  // namespace tendril

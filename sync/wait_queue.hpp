@@ -1,0 +1,114 @@
+// wait_queue.hpp - a fair line of parked fibers: what every primitive of sync is built
+// on.
+//
+// First in, first out, across threads. A fiber in line may be killed or time out: it
+// then leaves the line and nothing else changes, unless its turn had come already; then
+// it keeps what it was given (see park.hpp).
+//
+// A primitive keeps its state and its lines under one lock, and wakes a fiber by taking
+// its place out of the line first:
+//
+//     class gate {                                     // open() lets everybody through
+//       public:
+//         void pass() {
+//             std::unique_lock held(lock_);
+//             if (open_) return;
+//             wait_queue::place here("gate");
+//             line_.wait(held, here);
+//         }
+//         void open() {
+//             const std::lock_guard held(lock_);
+//             open_ = true;
+//             while (!line_.empty()) wait_queue::wake(line_.take_first());
+//         }
+//       private:
+//         wait_queue::lock lock_;
+//         wait_queue line_;
+//         bool open_ = false;
+//     };
+//
+// Thread rule: everything under the lock, from any thread; wait() in a fiber.
+//
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <tendril/runtime/clock.hpp>
+#include <tendril/runtime/detail/intrusive_list.hpp>
+#include <tendril/runtime/detail/spin_lock.hpp>
+#include <tendril/runtime/park.hpp>
+
+#include <cstddef>
+#include <mutex>
+
+namespace tendril {
+
+class wait_queue {
+  public:
+    // For a few instructions: never park, call user code or allocate under it.
+    using lock = detail::spin_lock;
+
+    // Whether a kill or timeout may end the wait.
+    enum class interrupts { thrown, held_back };
+
+    // A fiber's place in line, in its own frame. Derive from it for what the waker and
+    // the fiber have to tell each other.
+    class place : public detail::waiter {
+      public:
+        // `what` is for reports. `carries`: being woken means being given something (a
+        // token, an item), so that a kill that comes later must not be thrown from
+        // here. THROWS  fiber_error (in_hub).
+        explicit place(const char* what,
+                       bool carries = false,
+                       interrupts how = interrupts::thrown)
+            : waiter(how == interrupts::thrown ? leave_line : stay_in_line,
+                     what,
+                     carries) {}
+
+      private:
+        friend class wait_queue;
+
+        static bool leave_line(detail::waiter& w) noexcept;
+        static bool stay_in_line(detail::waiter& w) noexcept;
+
+        lock* guard_ = nullptr;
+        std::size_t* length_ = nullptr;
+    };
+
+    // Parks the calling fiber at the end of the line; releases `held` and returns with
+    // it released. False if `deadline` passed first; then the place has left the line.
+    // REQUIRES  `held` owns the lock of this line; nothing else holds up the fiber.
+    // THROWS    what is thrown into the fiber; then the place has left the line.
+    bool wait(std::unique_lock<lock>& held, place& here, time_point deadline = never) {
+        here.guard_ = held.mutex();
+        here.length_ = &length_;
+        line_.push_back(here);
+        ++length_;
+        // From here on another thread may take the place and wake the fiber, before it
+        // has left: its hub finds the letter only after that.
+        held.unlock();
+        return detail::park_until(here, deadline);
+    }
+
+    bool empty() const noexcept { return length_ == 0; }
+
+    std::size_t size() const noexcept { return length_; }
+
+    // REQUIRES  not empty.
+    place& first() noexcept { return static_cast<place&>(line_.front()); }
+
+    // REQUIRES  not empty. What is taken must be woken, once.
+    place& take_first() noexcept {
+        --length_;
+        return static_cast<place&>(line_.pop_front());
+    }
+
+    // Lets the fiber of a place go on that has been taken out of its line. With or
+    // without the lock; the place may be gone as soon as this is called.
+    static void wake(place& taken) noexcept { detail::wake(taken); }
+
+  private:
+    detail::intrusive_list<detail::waiter> line_;
+    std::size_t length_ = 0;
+};
+
+}  // namespace tendril
