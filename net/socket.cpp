@@ -161,7 +161,6 @@ int socket::release() {
 }
 
 // -- connect
-// ------------------------------------------------------------------------------
 
 socket connect(const address& to, duration d, std::error_code& ec) {
     const int fd =

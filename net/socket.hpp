@@ -71,7 +71,6 @@ class socket {
     explicit operator bool() const noexcept { return is_open(); }
 
     // -- receiving: parks until there is at least a byte
-    // ----------------------------------
 
     // Fills up to buffer.size() bytes and returns how many; 0 when the peer has shut
     // down its side (or the buffer is empty).
@@ -90,7 +89,6 @@ class socket {
     std::string recv(std::size_t most);
 
     // -- sending: parks while the peer is slow
-    // ---------------------------------------------
 
     // Sends at least a byte (unless data is empty) and returns how many.
     std::size_t send(std::span<const std::byte> data);
@@ -114,7 +112,6 @@ class socket {
     }
 
     // -- ending
-    // ------------------------------------------------------------------------------
 
     // A peer that is gone already (ENOTCONN) is no error. Does not park.
     void shutdown(shutdown_mode how = shutdown_mode::both);
@@ -125,7 +122,6 @@ class socket {
     void close();
 
     // -- settings
-    // ----------------------------------------------------------------------------
 
     // How long one recv(), or one send(), may park; `forever` at first. Zero: not at
     // all. THROWS  fiber_error (bad_argument) for a negative, infinite or NaN duration.

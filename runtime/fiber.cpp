@@ -83,6 +83,12 @@ void call_links(fiber_core& core) noexcept {
     core.extras->calling_links = false;
 }
 
+// Tells the exception hook of a failure that nobody was given, once.
+void report_unseen(fiber_core& core) noexcept {
+    if (is_exit(core.failure) || core.failure_seen.exchange(true)) return;
+    report(core.failure, "an exception nobody waited for, of " + describe(core));
+}
+
 void drop_start_timer(fiber_core& core) noexcept {
     const std::unique_ptr<start_timer> timer = std::move(core.extras->delayed);
     hub_internals::timers(core.home->owner).disarm(*timer);
@@ -93,6 +99,10 @@ void drop_start_timer(fiber_core& core) noexcept {
 
 void finish_fiber(fiber_core& core) noexcept {
     core.home->complete(core);
+    // Its own reference is the only one: nobody will ever ask how it ended.
+    if (core.failure && core.refs.load(std::memory_order_acquire) == 1) {
+        report_unseen(core);
+    }
     if (core.extras == nullptr) return;
     call_links(core);
     drop_locals(core);
@@ -141,42 +151,39 @@ bool kill_here(fiber_core& core, std::exception_ptr error) {
     return core.home->interrupt_fiber(core, *i.release());
 }
 
-void kill_everything(scheduler& s) noexcept {
-    std::vector<fiber_core*> doomed;
+void kill_everything(scheduler& s, time_point until) noexcept {
+    std::vector<any_fiber> doomed;
     s.living.for_each([&](registry_hook& h) {
         retain(*h.core);
-        doomed.push_back(h.core);
+        doomed.push_back(fiber_access::handle<void>(*h.core));
     });
-    for (fiber_core* const core : doomed) {
+    for (const any_fiber& f : doomed) {
+        fiber_core& core = *fiber_access::core(f);
+        if (core.kind == fiber_kind::greenlet && !core.started) {
+            // Nothing of it has run; it goes with its last handle.
+            s.complete(core);
+            core.state = fiber_state::done;
+        } else {
+            kill_here(core, std::make_exception_ptr(greenlet_exit{}));
+        }
+    }
+    for (const any_fiber& f : doomed) {
         try {
-            if (core->kind == fiber_kind::greenlet && !core->started) {
-                // Nothing of it has run; it goes with its last handle.
-                s.complete(*core);
-                core->state = fiber_state::done;
-            } else {
-                kill_here(*core, std::make_exception_ptr(greenlet_exit{}));
-            }
+            f.join(until);
         } catch (...) {
             report(std::current_exception(), "thread end");
         }
     }
-    do {
-        s.rotate();
-    } while (!s.ready.empty());
-    for (fiber_core* const core : doomed) release(*core);
 }
 
 }  // namespace detail
 
 any_fiber::~any_fiber() {
     if (core_ == nullptr) return;
-    detail::fiber_core& core = *core_;
-    const bool last = core.refs.load(std::memory_order_acquire) == 1;
-    if (last && core.failure && !core.failure_seen && !detail::is_exit(core.failure)) {
-        detail::report(core.failure,
-                       "an exception nobody waited for, of " + describe(core));
-    }
-    detail::release(core);
+    const bool last = core_->refs.load(std::memory_order_acquire) == 1;
+    if (last && core_->failure) [[unlikely]]
+        detail::report_unseen(*core_);
+    detail::release(*core_);
 }
 
 detail::fiber_core& any_fiber::core() const {

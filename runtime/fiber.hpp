@@ -34,6 +34,10 @@ namespace tendril {
 // Names one link() call, for unlink().
 using link_id = std::uint64_t;
 
+namespace detail {
+struct fiber_access;
+}
+
 // What fibers of all result types have in common. Comparison is identity.
 class any_fiber {
   public:
@@ -133,6 +137,7 @@ class any_fiber {
 
   private:
     friend any_fiber current();
+    friend struct detail::fiber_access;
 };
 
 // The fiber that runs: a spawned one, or the thread's main.
@@ -151,8 +156,6 @@ struct result_block : fiber_core {
 
 template <>
 struct result_block<void> : fiber_core {};
-
-struct fiber_access;
 
 }  // namespace detail
 
@@ -177,12 +180,13 @@ class fiber : public any_fiber {
         return *block().result;
     }
 
-    // From a handle that goes away, by value: moved if this is the last handle.
+    // From a handle that goes away, by value: moved if it is the last one. A result
+    // that cannot be copied is moved in any case, and gone for other handles.
     R wait() && requires(!std::is_void_v<R> && !std::is_reference_v<R>) {
         wait_and_rethrow();
         auto& result = *block().result;
         if constexpr (std::is_copy_constructible_v<R>) {
-            if (core_->refs.load(std::memory_order_acquire) > 2) return result;
+            if (core_->refs.load(std::memory_order_acquire) > 1) return result;
         }
         return std::move(result);
     }
@@ -209,6 +213,8 @@ struct fiber_access {
     static fiber<R> handle(fiber_core& core) noexcept {
         return fiber<R>(&core);
     }
+
+    static fiber_core* core(const any_fiber& f) noexcept { return f.core_; }
 };
 
 // The end of a spawned fiber's body: its waiters, then its links, then its locals.
@@ -224,9 +230,9 @@ void start_after(fiber_core& core, time_point when, fiber_core* creator);
 // current. True if it was made ready, first in line.
 bool kill_here(fiber_core& core, std::exception_ptr error);
 
-// Kills every fiber and greenlet of a thread once, and lets them run until nothing is
-// ready any more.
-void kill_everything(scheduler& s) noexcept;
+// Kills every fiber and greenlet of a thread once, and lets them run until they have
+// ended, or `until`.
+void kill_everything(scheduler& s, time_point until) noexcept;
 
 }  // namespace detail
 }  // namespace tendril

@@ -299,6 +299,17 @@ class greenlet : public greenlet_ref {
 
     static greenlet current() { return greenlet(greenlet_ref::current()); }
 
+    // Where control goes when it ends, as a greenlet that waits for T; empty for main.
+    greenlet parent() const& { return greenlet(greenlet_ref::parent()); }
+
+    // From a temporary, which is given up first: current().parent().switch_to() leaves
+    // no handle to oneself on one's own stack, which would keep one alive for ever.
+    greenlet parent() && {
+        greenlet up(greenlet_ref::parent());
+        *this = {};
+        return up;
+    }
+
     // Runs it: starts it with `value`, or makes its own switch_to() return `value`.
     // Returns when somebody switches back, with the value they brought, or T{}. A dead
     // greenlet passes the value on to its nearest live ancestor; the current one gives
@@ -309,7 +320,7 @@ class greenlet : public greenlet_ref {
     // A kill or timeout of a fiber that is away in here is thrown out of here.
     template <class V = T>
 
-    requires(!std::is_void_v<V>) V switch_to(V value) {
+    requires(!std::is_void_v<V>) V switch_to(std::type_identity_t<V> value) {
         detail::fiber_core& to = detail::receiver_of(core_);
         detail::fiber_core& self = *detail::this_scheduler->current;
         if (&to == &self) return value;

@@ -53,7 +53,6 @@ scheduler& make_this_scheduler() {
 }  // namespace detail
 
 // -- making and ending
-// ------------------------------------------------------------------
 
 hub& hub_internals::make() {
     auto* const h = new hub;
@@ -96,8 +95,10 @@ void hub::close() noexcept {
     kill_all();
     scheduler_.closing = true;
     // Whatever still has a stack: ended fibers that other threads hold, and fibers that
-    // would not die. Counted before the mailbox refuses, so that no drop is missed.
-    scheduler_.orphans.store(stacks_in_use() + 1, std::memory_order_release);
+    // would not die. The main fiber has this thread's, and may be held too. Counted
+    // before the mailbox refuses, so that no drop is missed.
+    scheduler_.orphans.store(stacks_in_use() + 2, std::memory_order_release);
+    scheduler_.end_main();
     detail::letter* l = mail_.close();
     while (l != nullptr) {
         detail::letter* const following = l->next_letter;
@@ -116,23 +117,23 @@ void hub::close() noexcept {
 }
 
 void hub::kill_all() noexcept {
-    // A fiber may catch its kill, clean up with calls that park, and park again; so it
-    // is killed again, but not for ever.
-    constexpr int rounds = 100;
+    // A fiber may catch its kill and clean up with calls that park, for which it gets a
+    // second. One that swallows its kill gets another, but not for ever.
+    constexpr int rounds = 3;
     for (int round = 0; round < rounds && !scheduler_.living.empty(); ++round) {
-        detail::kill_everything(scheduler_);
+        detail::kill_everything(scheduler_,
+                                detail::after(now(), std::chrono::seconds(1)));
     }
     if (!scheduler_.living.empty()) {
-        const std::string text =
-            "thread ended with " + describe(*scheduler_.living.front().core) +
-            " still alive after 100 kills; it is abandoned with its stack";
+        const std::string text = "a thread has ended with " +
+                                 describe(*scheduler_.living.front().core) +
+                                 " still alive, 3 kills later; its stack is lost";
         detail::report(std::make_exception_ptr(fiber_error(errc::thread_exited, text)),
                        "thread end");
     }
 }
 
 // -- callbacks
-// --------------------------------------------------------------------------
 
 void hub::require_own_thread(const char* call) const {
     if (&scheduler_ == detail::this_scheduler) return;
@@ -175,8 +176,32 @@ void hub::post(callback f) {
     }
 }
 
+hub_handle::hub_handle(detail::fiber_core& main) noexcept : main_(&main) {
+    detail::retain(main);
+}
+
+hub_handle::hub_handle(const hub_handle& other) noexcept : hub_handle(*other.main_) {}
+
+hub_handle& hub_handle::operator=(const hub_handle& other) noexcept {
+    detail::retain(*other.main_);
+    detail::release(*std::exchange(main_, other.main_));
+    return *this;
+}
+
+hub_handle::~hub_handle() {
+    detail::release(*main_);
+}
+
+void hub_handle::post(callback f) const {
+    main_->home->owner.post(std::move(f));
+}
+
+void hub_handle::stop() const {
+    hub& h = main_->home->owner;
+    post([&h] { h.stop(); });
+}
+
 // -- waiting for nothing in particular
-// --------------------------------------------------
 
 void hub::run_forever() {
     require_own_thread("hub::run_forever");
@@ -231,7 +256,6 @@ void hub::switch_out() {
 }
 
 // -- the loop
-// ---------------------------------------------------------------------------
 
 void hub::loop() {
     for (;;) {

@@ -70,9 +70,36 @@ class timer {
     std::unique_ptr<detail::scheduled_call, detail::scheduled_call_deleter> call_;
 };
 
-class hub {
+// A hub seen from other threads: safe to keep and use when its thread has ended, which
+// a hub& is not. Copies are the same hub. All of it may be called on any thread.
+class hub_handle {
   public:
     using callback = detail::unique_function<void()>;
+
+    // Runs `f` on the hub's thread, on its own stack, in the order posted. One
+    // allocation, one compare-and-swap, and one system call only if the hub is asleep.
+    // THROWS  fiber_error: thread_exited once the thread has ended; bad_argument for a
+    //         null callback.
+    void post(callback f) const;
+
+    // hub::stop() there.
+    // THROWS  fiber_error (thread_exited).
+    void stop() const;
+
+    hub_handle(const hub_handle& other) noexcept;
+    hub_handle& operator=(const hub_handle& other) noexcept;
+    ~hub_handle();
+
+  private:
+    friend class hub;
+    explicit hub_handle(detail::fiber_core& main) noexcept;
+
+    detail::fiber_core* main_;  // held, and the hub's memory with it
+};
+
+class hub {
+  public:
+    using callback = hub_handle::callback;
 
     // This thread's hub.
     static hub& current();
@@ -80,7 +107,7 @@ class hub {
     hub(const hub&) = delete;
     hub& operator=(const hub&) = delete;
 
-    // -- callbacks: on this hub's thread only -----------------------------------------
+    // -- callbacks: on this hub's thread only
     // All throw fiber_error: bad_argument for a null callback or a negative duration,
     // wrong_thread when called from another thread (that is what post() is for).
 
@@ -106,16 +133,14 @@ class hub {
                    true);
     }
 
-    // -- from any thread
-    // ---------------------------------------------------------------
+    // -- from any thread, while this hub's thread lives
 
-    // Runs `f` on this hub's thread, in the order posted. One allocation, one
-    // compare-and-swap, and one system call only if the hub is asleep.
-    // THROWS  fiber_error (thread_exited) once the hub's thread has ended.
+    // See hub_handle, which is for threads that cannot know that.
     void post(callback f);
 
+    hub_handle handle() noexcept { return hub_handle(scheduler_.main); }
+
     // -- for the fiber that has nothing to do
-    // ------------------------------------------
 
     // Parks the caller while everything else runs, until stop().
     // THROWS  what is thrown into the caller (kill, timeout).
@@ -133,7 +158,6 @@ class hub {
     void switch_out();
 
     // -- looking at it
-    // -----------------------------------------------------------------
 
     time_point now() const noexcept { return source_ ? source_->now() : clock::now(); }
 

@@ -146,7 +146,6 @@ concept spawnable = std::invocable<std::decay_t<F>, std::decay_t<Args>...> &&
 }  // namespace detail
 
 // -- with a handle to the result
-// ----------------------------------------------------------
 
 template <class F, class... Args>
 
@@ -177,7 +176,6 @@ requires detail::spawnable<F, First, Args...>
 }
 
 // -- without a result
-// ----------------------------------------------------------------------
 
 // As spawn, for functions whose result nobody wants: what they throw (greenlet_exit
 // excepted) goes to the exception hook at once.
@@ -209,7 +207,6 @@ requires detail::spawnable<F, First, Args...> any_fiber spawn_n(F&& f,
 }
 
 // -- later
-// ---------------------------------------------------------------------------------
 
 // As spawn, but the fiber becomes ready only once `d` has passed. Until then cancel()
 // and kill() end it without a trace.

@@ -29,13 +29,15 @@ std::cv_status condition_variable::wait_until(std::unique_lock<mutex>& held,
 }
 
 void condition_variable::notify_one() noexcept {
+    wait_queue::taken_one woken;
     const std::lock_guard held(lock_);
-    if (!line_.empty()) wait_queue::wake(line_.take_first());
+    if (!line_.empty()) woken.set(line_.take_first());
 }
 
 void condition_variable::notify_all() noexcept {
+    wait_queue::taken woken;
     const std::lock_guard held(lock_);
-    while (!line_.empty()) wait_queue::wake(line_.take_first());
+    while (!line_.empty()) woken.add(line_.take_first());
 }
 
 }  // namespace tendril

@@ -126,6 +126,7 @@ class event {
 
     void publish(outcome o) {
         auto news = std::make_shared<const outcome>(std::move(o));
+        wait_queue::taken woken;
         std::unique_lock held(lock_);
         if (sent_) {
             held.unlock();
@@ -136,7 +137,7 @@ class event {
         while (!line_.empty()) {
             auto& next = static_cast<waiting&>(line_.take_first());
             next.received = sent_;
-            wait_queue::wake(next);
+            woken.add(next);
         }
     }
 

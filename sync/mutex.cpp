@@ -43,6 +43,7 @@ bool mutex::lock_as(time_point deadline, wait_queue::interrupts how) {
 }
 
 void mutex::unlock() {
+    wait_queue::taken_one woken;
     std::unique_lock held(lock_);
     if (owner_ != self()) {
         held.unlock();
@@ -55,7 +56,7 @@ void mutex::unlock() {
     }
     wait_queue::place& next = line_.take_first();
     owner_ = &next.fiber;
-    wait_queue::wake(next);
+    woken.set(next);
 }
 
 }  // namespace tendril

@@ -48,7 +48,6 @@ class queue {
     ~queue() = default;
 
     // -- putting
-    // -----------------------------------------------------------------------
 
     // Puts `item`; parks while there is no room.
     // THROWS  what is thrown into the fiber (the item was not put then);
@@ -58,15 +57,19 @@ class queue {
 
     // As put(), but false when the time is over first, and `item` is as it was.
     bool put_until(T&& item, time_point deadline) {
-        std::unique_lock held(lock_);
-        const handed how = hand_over(held, item);
-        if (how == handed::no) {
-            putting here(item);
-            return putters_.wait(held, here, deadline);
+        bool rendezvous = false;
+        {
+            wait_queue::taken_one woken;
+            std::unique_lock held(lock_);
+            const handed how = hand_over(held, item, woken);
+            if (how == handed::no) {
+                putting here(item);
+                return putters_.wait(held, here, deadline);
+            }
+            rendezvous = how == handed::to_getter && capacity_ == 0;
         }
-        held.unlock();
-        // A rendezvous is over when the other side has got there.
-        if (how == handed::to_getter && capacity_ == 0) detail::let_others_run();
+        // It is over when the other side has got there.
+        if (rendezvous) detail::let_others_run();
         return true;
     }
 
@@ -78,12 +81,12 @@ class queue {
     // Puts `item` if that is possible at once: if somebody waits for one, or there is
     // room. Else false, and `item` is as it was.
     bool try_put(T&& item) {
+        wait_queue::taken_one woken;
         std::unique_lock held(lock_);
-        return hand_over(held, item) != handed::no;
+        return hand_over(held, item, woken) != handed::no;
     }
 
     // -- getting
-    // -----------------------------------------------------------------------
 
     // Takes the oldest item; parks while there is none.
     // THROWS  what is thrown into the fiber (nothing was taken then); fiber_error
@@ -92,8 +95,9 @@ class queue {
 
     // As get(), but nothing when the time is over first.
     std::optional<T> get_until(time_point deadline) {
+        wait_queue::taken_one woken;
         std::unique_lock held(lock_);
-        std::optional<T> item = take();
+        std::optional<T> item = take(woken);
         if (item) return item;
         getting here(item);
         getters_.wait(held, here, deadline);
@@ -107,13 +111,13 @@ class queue {
 
     // Takes an item if there is one, or somebody waits to put one.
     std::optional<T> try_get() {
+        wait_queue::taken_one woken;
         const std::lock_guard held(lock_);
-        return take();
+        return take(woken);
     }
 
     // -- looking
-    // ----------------------------------------------------------------------- What is
-    // true now may be otherwise as soon as another thread, or a park, comes in.
+    // What is true now may be otherwise as soon as another thread, or a park, comes in.
 
     std::size_t size() const noexcept {
         return locked([&] { return items_.size(); });
@@ -144,16 +148,21 @@ class queue {
         capacity_ = capacity;
         while (!putters_.empty() && items_.size() < capacity_) {
             if (grow(held)) continue;
-            refill();
+            {
+                wait_queue::taken_one woken;
+                refill(woken);
+                held.unlock();
+            }
+            held.lock();
         }
     }
 
     // -- work that is done later
-    // ---------------------------------------------------------
 
     // Says that what one get() took has been dealt with.
     // THROWS  fiber_error (bad_argument) when called more often than items were put.
     void task_done() {
+        wait_queue::taken woken;
         std::unique_lock held(lock_);
         if (unfinished_ == 0) {
             held.unlock();
@@ -161,7 +170,7 @@ class queue {
                          "queue::task_done called more often than put");
         }
         if (--unfinished_ > 0) return;
-        while (!joiners_.empty()) wait_queue::wake(joiners_.take_first());
+        while (!joiners_.empty()) woken.add(joiners_.take_first());
     }
 
     // Parks until task_done() has been called for everything that was put.
@@ -206,13 +215,15 @@ class queue {
     }
 
     // To the first getter in line, else into the buffer; `item` is moved from if so.
-    handed hand_over(std::unique_lock<wait_queue::lock>& held, T& item) {
+    [[gnu::always_inline]] handed hand_over(std::unique_lock<wait_queue::lock>& held,
+                                            T& item,
+                                            wait_queue::taken_one& woken) {
         for (;;) {
             if (!getters_.empty()) {
                 auto& first = static_cast<getting&>(getters_.take_first());
                 first.slot.emplace(std::move(item));
                 ++unfinished_;
-                wait_queue::wake(first);
+                woken.set(first);
                 return handed::to_getter;
             }
             if (items_.size() >= capacity_) return handed::no;
@@ -225,26 +236,27 @@ class queue {
 
     // The oldest item: from the buffer, or, where there is none, out of a putter's
     // hands.
-    std::optional<T> take() noexcept {
+    [[gnu::always_inline]] std::optional<T> take(
+        wait_queue::taken_one& woken) noexcept {
         std::optional<T> item;
         if (items_.size() > 0) {
             item.emplace(items_.pop());
-            if (!putters_.empty() && items_.size() < capacity_) refill();
+            if (!putters_.empty() && items_.size() < capacity_) refill(woken);
         } else if (!putters_.empty()) {
             auto& first = static_cast<putting&>(putters_.take_first());
             item.emplace(std::move(first.item));
             ++unfinished_;
-            wait_queue::wake(first);
+            woken.set(first);
         }
         return item;
     }
 
     // Lets the first putter in line have the room that there is.
-    void refill() noexcept {
+    void refill(wait_queue::taken_one& woken) noexcept {
         auto& first = static_cast<putting&>(putters_.take_first());
         items_.push(std::move(first.item));
         ++unfinished_;
-        wait_queue::wake(first);
+        woken.set(first);
     }
 
     // Makes the buffer larger if it is full. True if the lock was given up for that, so

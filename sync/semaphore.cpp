@@ -37,8 +37,9 @@ void semaphore::release(std::ptrdiff_t tokens) {
         detail::fail(errc::bad_argument,
                      "a semaphore was given " + std::to_string(tokens) + " tokens");
     }
+    wait_queue::taken woken;
     const std::lock_guard held(lock_);
-    for (; tokens > 0 && !line_.empty(); --tokens) wait_queue::wake(line_.take_first());
+    for (; tokens > 0 && !line_.empty(); --tokens) woken.add(line_.take_first());
     free_ += tokens;
 }
 

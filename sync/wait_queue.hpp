@@ -17,9 +17,9 @@
 //             line_.wait(held, here);
 //         }
 //         void open() {
-//             const std::lock_guard held(lock_);
-//             open_ = true;
-//             while (!line_.empty()) wait_queue::wake(line_.take_first());
+//             wait_queue::taken go;                    // wakes at its end, without the
+//             lock const std::lock_guard held(lock_); open_ = true; while
+//             (!line_.empty()) go.add(line_.take_first());
 //         }
 //       private:
 //         wait_queue::lock lock_;
@@ -96,15 +96,56 @@ class wait_queue {
     // REQUIRES  not empty.
     place& first() noexcept { return static_cast<place&>(line_.front()); }
 
-    // REQUIRES  not empty. What is taken must be woken, once.
+    // REQUIRES  not empty. What is taken must be woken: put it into a `taken`.
     place& take_first() noexcept {
         --length_;
         return static_cast<place&>(line_.pop_front());
     }
 
-    // Lets the fiber of a place go on that has been taken out of its line. With or
-    // without the lock; the place may be gone as soon as this is called.
-    static void wake(place& taken) noexcept { detail::wake(taken); }
+    // Places that have been taken out of a line under the lock, to be woken without it:
+    // a fiber that is woken may destroy the primitive that it waited for, so whoever
+    // wakes must be done with it by then. Declare it before the lock.
+    class taken {
+      public:
+        taken() = default;
+        taken(const taken&) = delete;
+        taken& operator=(const taken&) = delete;
+
+        ~taken() {
+            while (first_ != nullptr) {
+                detail::waiter& w = static_cast<place&>(*first_);
+                first_ = first_->next_letter;
+                detail::wake(w);
+            }
+        }
+
+        void add(place& p) noexcept {
+            p.next_letter = nullptr;
+            *last_ = &p;
+            last_ = &p.next_letter;
+        }
+
+      private:
+        detail::letter* first_ = nullptr;
+        detail::letter** last_ = &first_;
+    };
+
+    // The same for one place at most; costs nothing when there is none.
+    class taken_one {
+      public:
+        taken_one() = default;
+        taken_one(const taken_one&) = delete;
+        taken_one& operator=(const taken_one&) = delete;
+
+        ~taken_one() {
+            if (place_ != nullptr) detail::wake(*place_);
+        }
+
+        void set(place& p) noexcept { place_ = &p; }
+
+      private:
+        place* place_ = nullptr;
+    };
 
   private:
     detail::intrusive_list<detail::waiter> line_;

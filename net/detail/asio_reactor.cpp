@@ -49,7 +49,6 @@ using operation = asio::detail::scheduler_operation;
 using operation_queue = asio::detail::op_queue<operation>;
 
 // -- private members
-// ----------------------------------------------------------------------
 
 template <class Tag, auto Member>
 struct reveal {
@@ -83,8 +82,6 @@ struct events_of : operation {
         return ((operation*)state)->*(&events_of::task_result_);
     }
 };
-
-// -----------------------------------------------------------------------------------------
 
 class asio_reactor;
 

@@ -20,7 +20,7 @@ class doorbell {
     // The hub is gone; the next acquire() may have it.
     void give_back() noexcept;
 
-    // -- owner --
+    // -- owner
     // From here to awake(), somebody who rings makes fd() readable. What was sent
     // before must be looked for after this call: its sender may have found the hub
     // awake.
@@ -34,7 +34,7 @@ class doorbell {
     // The descriptor to wait for (POLLIN). Stays the same and stays open.
     int fd() const noexcept { return fd_; }
 
-    // -- any thread --
+    // -- any thread
     // At most one system call per sleep: whoever takes the flag down does the waking.
     void ring() noexcept {
         if (asleep_.exchange(false)) write();

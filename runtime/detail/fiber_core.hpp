@@ -83,7 +83,7 @@ struct farewell_letter : letter {
 };
 
 struct fiber_core : runnable {
-    // -- what a switch touches: one cache line --------------------------------------
+    // -- what a switch touches: one cache line
     void* sp = nullptr;  // saved stack pointer while not running
     // The C++ runtime keeps the exceptions being handled per thread. Fibers may switch
     // inside a catch block or while unwinding, so each carries its own; without this a
@@ -99,7 +99,7 @@ struct fiber_core : runnable {
     bool has_interrupts = false;  // `interrupts` is not empty
     bool interrupted = false;  // its wait was taken back: deliver on return from park
 
-    // -- what it is -----------------------------------------------------------------
+    // -- what it is
     std::atomic<unsigned> refs{1};
     std::atomic<bool> done{false};
     std::atomic<bool> failure_seen{false};            // somebody was given the failure

@@ -43,6 +43,12 @@ std::atomic<std::uint64_t> hubs_made{0};
     jump_for_good(to.sp);
 }
 
+void mark_done(fiber_core& core) noexcept {
+    const std::lock_guard lock(core.joiners_lock);
+    core.done.store(true, std::memory_order_release);
+    while (!core.joiners.empty()) wake(core.joiners.pop_front());
+}
+
 // The loop never ends by itself; its stack goes with the hub.
 void loop_body(fiber_core& core) {
     hub_internals::run_loop(core.home->owner);
@@ -131,12 +137,16 @@ fiber_core& scheduler::settle_end() {
     return successor != nullptr ? *successor : next_to_run();
 }
 
-void scheduler::complete(fiber_core& core) noexcept {
-    {
-        const std::lock_guard lock(core.joiners_lock);
-        core.done.store(true, std::memory_order_release);
-        while (!core.joiners.empty()) wake(core.joiners.pop_front());
+void scheduler::end_main() noexcept {
+    mark_done(main);
+    drop_locals(main);
+    if (main.refs.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        orphans.fetch_sub(1, std::memory_order_acq_rel);
     }
+}
+
+void scheduler::complete(fiber_core& core) noexcept {
+    mark_done(core);
     while (core.has_interrupts) {
         interrupt& i = core.interrupts.pop_front();
         core.has_interrupts = !core.interrupts.empty();
@@ -228,10 +238,13 @@ void release_shared(fiber_core& core) noexcept {
 }
 
 void scheduler::free_orphan(fiber_core& core) noexcept {
-    sanitizer_state tools = core.sanitizer;
-    core.destroy(core);
-    sanitizer_end(tools);
-    // Its stack goes with the pool, when the last orphan has gone.
+    // The main fiber's block is part of this object. Stacks go with the pool, when the
+    // last orphan has gone.
+    if (&core != &main) {
+        sanitizer_state tools = core.sanitizer;
+        core.destroy(core);
+        sanitizer_end(tools);
+    }
     if (orphans.fetch_sub(1, std::memory_order_acq_rel) == 1) {
         hub_internals::destroy(owner);
     }

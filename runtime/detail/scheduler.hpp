@@ -133,6 +133,9 @@ struct scheduler {
     // The body of `core` is over (or never will run): wakes those who wait for its end.
     void complete(fiber_core& core) noexcept;
 
+    // The thread ends, and its main fiber with it: those who wait for that are woken.
+    void end_main() noexcept;
+
     // Destroys the block and gives the stack back. Home thread, not on that stack.
     void free_block(fiber_core& core) noexcept;
 
