@@ -52,9 +52,9 @@ address::address() noexcept {
 }
 
 address::address(std::string_view host, std::uint16_t port) {
-    const std::string text(host.substr(0, host.find('%')));
     // A NUL inside would end the text early for inet_pton.
-    if (text.find('\0') != std::string::npos) fail_parse(host, not_an_address);
+    if (host.find('\0') != std::string_view::npos) fail_parse(host, not_an_address);
+    const std::string text(host.substr(0, host.find('%')));
     if (inet_pton(AF_INET, text.c_str(), &as_v4(storage_).sin_addr) == 1 &&
         text.size() == host.size()) {
         as_v4(storage_).sin_family = AF_INET;
@@ -73,7 +73,9 @@ address::address(std::string_view host, std::uint16_t port) {
 
 address address::parse(std::string_view text) {
     const std::size_t colon = text.rfind(':');
-    if (colon == std::string_view::npos) fail_parse(text, "has no port");
+    if (colon == std::string_view::npos || text.back() == ']') {
+        fail_parse(text, "has no port");
+    }
     std::string_view host = text.substr(0, colon);
     const std::string_view digits = text.substr(colon + 1);
     if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {

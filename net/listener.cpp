@@ -28,7 +28,6 @@ bool of_the_connection(int error) noexcept {
         case EINTR:
         case ECONNABORTED:
         case EPROTO:
-        case EPERM:
         case ENETDOWN:
         case ENOPROTOOPT:
         case EHOSTDOWN:
@@ -68,50 +67,35 @@ socket listener::accept(std::error_code& ec) {
         ec = std::make_error_code(std::errc::bad_file_descriptor);
         return {};
     }
-    descriptor& d = *descriptor_;
+    // While it parks this object may move or go; the use, and what it keeps, stay.
+    const descriptor::use accepting(*descriptor_, direction::read);
     const bool at_once = timeout_ == duration::zero();
     const time_point deadline = tendril::detail::deadline_in(timeout_);
     duration backoff = first_backoff;
+    if (!accepting.take_turn(ec)) return {};
     for (;;) {
         int fd = -1;
-        auto woken = descriptor::woken::ready;
-        switch (try_accept(d.fd(), fd)) {
-            case outcome::connection: {
-                socket made{descriptor_owner(fd)};
-                made.set_no_delay(true);
-                tendril::detail::count_speculation();
-                return made;
-            }
-            case outcome::none_yet:
-                if (at_once) {
-                    ec =
-                        std::make_error_code(std::errc::resource_unavailable_try_again);
-                    return {};
-                }
-                woken = d.wait(direction::read, deadline);
-                break;
-            case outcome::out_of_resources: {
-                ++backoffs_;
-                const time_point again = tendril::detail::deadline_in(backoff);
-                woken = d.pause(direction::read, std::min(again, deadline));
-                if (again < deadline && woken == descriptor::woken::timed_out) {
-                    woken = descriptor::woken::ready;
-                }
-                backoff = std::min(2 * backoff, longest_backoff);
-                break;
-            }
-            case outcome::failed:
-                ec = std::error_code(errno, std::system_category());
-                return {};
+        const outcome o = try_accept(accepting.fd(), fd);
+        if (o == outcome::connection) {
+            socket made{descriptor_owner(fd)};
+            made.set_no_delay(true);
+            return made;
         }
-        if (woken == descriptor::woken::closed) {
-            ec = std::make_error_code(std::errc::bad_file_descriptor);
+        if (o == outcome::failed || at_once) {
+            ec = std::error_code(errno, std::system_category());
             return {};
         }
-        if (woken == descriptor::woken::timed_out) {
+        if (o == outcome::none_yet) {
+            if (!accepting.wait(deadline, ec)) return {};
+            continue;
+        }
+        const time_point again = tendril::detail::deadline_in(backoff);
+        if (!accepting.pause(std::min(again, deadline), ec)) return {};
+        if (deadline <= again) {
             ec = std::make_error_code(std::errc::timed_out);
             return {};
         }
+        backoff = std::min(2 * backoff, longest_backoff);
     }
 }
 

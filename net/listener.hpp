@@ -65,7 +65,9 @@ class listener {
     }
 
     // How often accept() has had to wait for descriptors or memory.
-    std::size_t backoffs() const noexcept { return backoffs_; }
+    std::size_t backoffs() const noexcept {
+        return descriptor_ ? descriptor_->pauses() : 0;
+    }
 
     // Closes the port, and wakes the fiber in accept(). Closed twice is fine.
     void close();
@@ -83,7 +85,6 @@ class listener {
 
     tendril::detail::descriptor_owner descriptor_;
     duration timeout_ = forever;
-    std::size_t backoffs_ = 0;
 };
 
 // Opens a port; port 0 lets the system choose a free one. Does not park.

@@ -1,28 +1,43 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/net/serve.hpp>
 #include <tendril/runtime/error.hpp>
-#include <tendril/runtime/fiber.hpp>
+#include <tendril/runtime/park.hpp>
+#include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/sync/semaphore.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <exception>
+#include <limits>
 #include <memory>
+#include <new>
 #include <utility>
 
 namespace tendril::net {
 namespace {
 
-// Shared with the handlers, which may outlive serve().
-struct service {
+using tendril::detail::fiber_core;
+
+// Shared with the handlers, which may outlive serve(). Thrown into its fiber, once,
+// when a handler has failed.
+struct service : tendril::detail::interrupt {
     service(std::function<void(socket)> handler, std::size_t concurrency)
-        : handler(std::move(handler)),
-          slots(static_cast<std::ptrdiff_t>(concurrency)),
-          server(current()) {}
+        : handler(std::move(handler)), slots(tokens(concurrency)) {
+        raise = [](interrupt& i) {
+            std::rethrow_exception(static_cast<service&>(i).failure);
+        };
+    }
+
+    static std::ptrdiff_t tokens(std::size_t concurrency) {
+        constexpr std::size_t most = std::numeric_limits<std::ptrdiff_t>::max();
+        return static_cast<std::ptrdiff_t>(std::min(concurrency, most));
+    }
 
     std::function<void(socket)> handler;
     semaphore slots;
-    any_fiber server;
-    bool serving = true;
+    fiber_core* server = nullptr;  // while it serves and nothing has failed
+    std::exception_ptr failure;
 };
 
 // Gives its token back at the end of a handler's fiber, or when there is no fiber.
@@ -50,8 +65,10 @@ void handle(slot mine, socket client) {
     } catch (const greenlet_exit&) {
         // Somebody has ended this handler; the service goes on.
     } catch (...) {
-        if (!of.serving) throw;
-        of.server.kill(std::current_exception());
+        fiber_core* const server = std::exchange(of.server, nullptr);
+        if (server == nullptr) throw;
+        of.failure = std::current_exception();
+        server->home->interrupt_fiber(*server, of);
     }
 }
 
@@ -64,20 +81,33 @@ void serve(listener on, std::function<void(socket)> handler, std::size_t concurr
     if (concurrency == 0) {
         tendril::detail::fail(errc::bad_argument, "serve with a concurrency of 0");
     }
+    fiber_core& self = *tendril::detail::current_scheduler().current;
+    if (self.home->on_loop()) tendril::detail::fail_in_hub("connections");
     const auto running = std::make_shared<service>(std::move(handler), concurrency);
+    running->server = &self;
 
     struct stop_at_end {
         service& of;
+        fiber_core& self;
 
-        ~stop_at_end() { of.serving = false; }
-    } const guard{*running};
+        ~stop_at_end() {
+            of.server = nullptr;
+            tendril::detail::withdraw(self, of);
+        }
+    } const guard{*running, self};
 
     try {
         for (;;) {
             running->slots.acquire();
             slot next(running);
             socket client = on.accept();
-            spawn_n({.name = "serve"}, handle, std::move(next), std::move(client));
+            try {
+                spawn_n({.name = "serve"}, handle, std::move(next), std::move(client));
+            } catch (const std::bad_alloc&) {
+                // No stack for this one: it is closed, and those that are being served
+                // get time to end.
+                tendril::sleep(std::chrono::milliseconds(10));
+            }
         }
     } catch (const stop_serve&) {
         // As asked.

@@ -9,6 +9,9 @@
 // connection is accepted until one has ended, so further clients wait in the backlog. A
 // connection is closed when its handler ends, however it does.
 //
+// When there is no memory for a handler's stack, its connection is closed, and serve()
+// waits 10 ms before it takes the next.
+//
 // A handler that throws ends serve(), which throws that exception on; one that throws
 // stop_serve ends it quietly, and so does `fiber.kill(stop_serve{})` on the fiber that
 // is in serve(). Handlers that are running then go on to their own end; greenlet_exit

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/net/detail/blocking.hpp>
 #include <tendril/net/socket.hpp>
-#include <tendril/runtime/hub.hpp>
 
 #include <cerrno>
 
@@ -24,6 +23,8 @@ std::error_code last_error() {
 [[noreturn]] void fail(std::error_code ec, const char* call) {
     throw std::system_error(ec, call);
 }
+
+const std::error_code closed = std::make_error_code(std::errc::bad_file_descriptor);
 
 // Runs `f(error_code&)` and throws the error, if there is one.
 template <class F>
@@ -49,29 +50,45 @@ address name_of(int fd, const char* call, GetName get_name) {
     if (get_name(fd, reinterpret_cast<sockaddr*>(&storage), &size) < 0) {
         fail(last_error(), call);
     }
+    if (storage.ss_family != AF_INET && storage.ss_family != AF_INET6) {
+        fail(std::make_error_code(std::errc::address_family_not_supported), call);
+    }
     return address::from(storage);
+}
+
+std::size_t send_part(const descriptor::use& writing,
+                      std::span<const std::byte> data,
+                      duration limit,
+                      std::error_code& ec) {
+    return tendril::detail::transfer_bytes(writing, limit, ec, [&] {
+        return ::send(writing.fd(), data.data(), data.size(), MSG_NOSIGNAL);
+    });
 }
 
 }  // namespace
 
 socket::socket(int fd) {
     set_flags(fd);
-    descriptor_ = descriptor_owner(fd);
+    int protocol = 0;
+    socklen_t size = sizeof protocol;
+    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size);
+    descriptor_ = descriptor_owner(fd, protocol == IPPROTO_TCP);
 }
 
+// Whatever parks below may find that this object has moved or gone when it comes back;
+// the use, and what it keeps, stay.
+
 std::size_t socket::recv(std::span<std::byte> buffer, std::error_code& ec) {
-    if (buffer.empty()) {
-        ec.clear();
-        return 0;
-    }
-    return tendril::detail::transfer_bytes(
-        descriptor_, direction::read, read_timeout_, ec, [&](descriptor& d) {
-            const ssize_t n = ::recv(d.fd(), buffer.data(), buffer.size(), 0);
-            // The next attempt would meet EAGAIN: remembered, and not made. The end of
-            // the stream stays where it is, and can be read again.
-            if (n > 0 && static_cast<std::size_t>(n) < buffer.size()) d.short_read();
-            return n;
-        });
+    ec = is_open() ? std::error_code() : closed;
+    if (ec || buffer.empty()) return 0;
+    const descriptor::use reading(*descriptor_, direction::read);
+    return tendril::detail::transfer_bytes(reading, read_timeout_, ec, [&] {
+        const ssize_t n = ::recv(reading.fd(), buffer.data(), buffer.size(), 0);
+        // The next attempt would meet EAGAIN: remembered, and not made. The end of
+        // the stream stays where it is, and can be read again.
+        if (n > 0 && static_cast<std::size_t>(n) < buffer.size()) reading.short_read();
+        return n;
+    });
 }
 
 std::size_t socket::recv(std::span<std::byte> buffer) {
@@ -85,10 +102,10 @@ std::string socket::recv(std::size_t most) {
 }
 
 std::size_t socket::send(std::span<const std::byte> data, std::error_code& ec) {
-    return tendril::detail::transfer_bytes(
-        descriptor_, direction::write, write_timeout_, ec, [&](descriptor& d) {
-            return ::send(d.fd(), data.data(), data.size(), MSG_NOSIGNAL);
-        });
+    ec = is_open() ? std::error_code() : closed;
+    if (ec || data.empty()) return 0;
+    const descriptor::use writing(*descriptor_, direction::write);
+    return send_part(writing, data, write_timeout_, ec);
 }
 
 std::size_t socket::send(std::span<const std::byte> data) {
@@ -96,10 +113,14 @@ std::size_t socket::send(std::span<const std::byte> data) {
 }
 
 std::size_t socket::send_all(std::span<const std::byte> data, std::error_code& ec) {
+    ec = is_open() ? std::error_code() : closed;
+    if (ec || data.empty()) return 0;
+    const descriptor::use writing(*descriptor_, direction::write);
+    const duration limit = write_timeout_;
     std::size_t sent = 0;
-    do {
-        sent += send(data.subspan(sent), ec);
-    } while (!ec && sent < data.size());
+    while (!ec && sent < data.size()) {
+        sent += send_part(writing, data.subspan(sent), limit, ec);
+    }
     return sent;
 }
 
@@ -162,7 +183,7 @@ int socket::release() {
 
 // -- connect
 
-socket connect(const address& to, duration d, std::error_code& ec) {
+socket connect(const address& to, time_limit d, std::error_code& ec) {
     const int fd =
         ::socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
     if (fd < 0) {
@@ -177,17 +198,8 @@ socket connect(const address& to, duration d, std::error_code& ec) {
             ec = last_error();
             return {};
         }
-        const time_point deadline = tendril::detail::deadline_in(d);
-        switch (made.descriptor_->wait(direction::write, deadline)) {
-            case descriptor::woken::timed_out:
-                ec = std::make_error_code(std::errc::timed_out);
-                return {};
-            case descriptor::woken::closed:
-                ec = std::make_error_code(std::errc::bad_file_descriptor);
-                return {};
-            case descriptor::woken::ready:
-                break;
-        }
+        const descriptor::use connecting(*made.descriptor_, direction::write);
+        if (!connecting.wait(tendril::detail::deadline_in(d.length), ec)) return {};
         if (const int error = made.option(SOL_SOCKET, SO_ERROR)) {
             ec = std::error_code(error, std::system_category());
             return {};
@@ -197,7 +209,7 @@ socket connect(const address& to, duration d, std::error_code& ec) {
     return made;
 }
 
-socket connect(const address& to, duration d) {
+socket connect(const address& to, time_limit d) {
     std::error_code ec;
     socket made = connect(to, d, ec);
     if (ec) throw std::system_error(ec, "connect to " + to.to_string());

@@ -7,7 +7,7 @@
 //
 // Every call that would block parks the fiber instead; if the system call succeeds at
 // once nothing is switched. A fiber whose calls always succeed at once gives the others
-// a turn after 64 of them.
+// a turn after 64 of them; what is thrown into it comes then, before the next call.
 //
 // Errors are std::system_error with the code of the system call; each call also has a
 // form with a trailing std::error_code& that does not throw it. Misuse (fiber_error)
@@ -40,6 +40,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,6 +49,17 @@
 namespace tendril::net {
 
 enum class shutdown_mode { read, write, both };
+
+// A chrono duration of any unit as a parameter, checked where it is passed.
+// THROWS  fiber_error (bad_argument) for a negative, infinite or NaN one.
+class time_limit {
+  public:
+    template <class Rep, class Period>
+    time_limit(std::chrono::duration<Rep, Period> d)
+        : length(tendril::detail::checked_duration(d)) {}
+
+    const duration length;
+};
 
 class socket {
   public:
@@ -158,7 +170,7 @@ class socket {
 
   private:
     friend class listener;
-    friend socket connect(const address&, duration, std::error_code&);
+    friend socket connect(const address&, time_limit, std::error_code&);
 
     static std::span<const std::byte> bytes(std::string_view text) noexcept {
         return std::as_bytes(std::span(text));
@@ -176,12 +188,14 @@ class socket {
 // Connects, with no limit of its own (the system's is about two minutes) or within `d`.
 // The host is a number; see address.hpp.
 // THROWS  std::system_error: the code of connect(2); std::errc::timed_out;
-// invalid_argument
-//         for a host that does not parse. What is thrown into the fiber. Nothing leaks.
-socket connect(const address& to, duration d = forever);
-socket connect(const address& to, duration d, std::error_code& ec);
+//         invalid_argument for a host that does not parse. What is thrown into the
+//         fiber. Nothing leaks.
+socket connect(const address& to, time_limit d = forever);
+socket connect(const address& to, time_limit d, std::error_code& ec);
 
-inline socket connect(std::string_view host, std::uint16_t port, duration d = forever) {
+inline socket connect(std::string_view host,
+                      std::uint16_t port,
+                      time_limit d = forever) {
     return connect(address(host, port), d);
 }
 

@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <ratio>
 #include <type_traits>
 
 namespace tendril {
@@ -51,6 +52,13 @@ duration checked_duration(std::chrono::duration<Rep, Period> d) {
         if (std::isinf(d.count())) fail_duration("is infinite (pass tendril::forever)");
     } else {
         if (d.count() < 0) fail_duration("is negative");
+    }
+    // A million hours and less cannot overflow, whatever the unit; no need of floating
+    // point for the durations that programs are full of.
+    if constexpr (std::is_integral_v<Rep> &&
+                  std::ratio_less_equal_v<Period, std::ratio<3600>> &&
+                  std::ratio_greater_equal_v<Period, std::nano>) {
+        if (d.count() <= 1'000'000) return std::chrono::ceil<duration>(d);
     }
     // Compared as long double seconds, which holds every duration a person can mean.
     const std::chrono::duration<long double> wide(d);

@@ -33,8 +33,16 @@ struct kill_interrupt final : interrupt {
 
 // A fiber that waits for another one's end.
 struct joiner final : waiter {
+    // Held: its handles may all go while somebody waits.
     explicit joiner(fiber_core& target)
-        : waiter(leave_line, "a fiber's end"), target(target) {}
+        : waiter(leave_line, "a fiber's end"), target(target) {
+        retain(target);
+    }
+
+    joiner(const joiner&) = delete;
+    joiner& operator=(const joiner&) = delete;
+
+    ~joiner() { release(target); }
 
     static bool leave_line(waiter& w) noexcept {
         auto& self = static_cast<joiner&>(w);
@@ -62,8 +70,11 @@ bool never_start(fiber_core& core, std::exception_ptr error) noexcept {
 
 void require_home(const fiber_core& core, const char* call) {
     if (core.home == this_scheduler) return;
-    fail(errc::wrong_thread, std::string(call) + " on " + describe(core) +
-                                 ", which belongs to another thread");
+    const bool ended = core.home->closing.load(std::memory_order_acquire);
+    fail(
+        ended ? errc::thread_exited : errc::wrong_thread,
+        std::string(call) + " on " + describe(core) +
+            (ended ? ", whose thread has ended" : ", which belongs to another thread"));
 }
 
 void call_links(fiber_core& core) noexcept {
@@ -83,32 +94,45 @@ void call_links(fiber_core& core) noexcept {
     core.extras->calling_links = false;
 }
 
-// Tells the exception hook of a failure that nobody was given, once.
-void report_unseen(fiber_core& core) noexcept {
-    if (is_exit(core.failure) || core.failure_seen.exchange(true)) return;
-    report(core.failure, "an exception nobody waited for, of " + describe(core));
-}
-
 void drop_start_timer(fiber_core& core) noexcept {
     const std::unique_ptr<start_timer> timer = std::move(core.extras->delayed);
     hub_internals::timers(core.home->owner).disarm(*timer);
     if (timer->creator != nullptr) release(*timer->creator);
 }
 
+// The time of a delayed fiber has come.
+void start(timer_node& t) {
+    const auto& timer = static_cast<start_timer&>(t);
+    fiber_core& due = *timer.core;
+    if (timer.creator != nullptr && timer.creator->done.load()) {
+        end_unstarted(due, std::make_exception_ptr(greenlet_exit{}));
+    } else {
+        drop_start_timer(due);
+        due.home->make_ready(due);
+    }
+}
+
 }  // namespace
+
+void report_unseen(const fiber_core& core) noexcept {
+    if (core.failure_seen || is_exit(core.failure)) return;
+    try {
+        report(core.failure, "an exception nobody waited for, of " + describe(core));
+    } catch (const std::bad_alloc&) {
+        report(core.failure, "an exception nobody waited for");
+    }
+}
 
 void finish_fiber(fiber_core& core) noexcept {
     core.home->complete(core);
-    // Its own reference is the only one: nobody will ever ask how it ended.
-    if (core.failure && core.refs.load(std::memory_order_acquire) == 1) {
-        report_unseen(core);
-    }
     if (core.extras == nullptr) return;
     call_links(core);
     drop_locals(core);
 }
 
 void end_unstarted(fiber_core& core, std::exception_ptr error) noexcept {
+    // What it discards may kill it once more.
+    core.started = true;
     core.failure = std::move(error);
     core.discard(core);
     // In the ready queue it keeps its place, and ends without running when its turn
@@ -123,25 +147,19 @@ void end_unstarted(fiber_core& core, std::exception_ptr error) noexcept {
 }
 
 void start_after(fiber_core& core, time_point when, fiber_core* creator) {
-    auto timer = std::make_unique<start_timer>();
-    timer->core = &core;
-    timer->fire = [](timer_node& t) {
-        auto& mine = static_cast<start_timer&>(t);
-        fiber_core& due = *mine.core;
-        if (mine.creator != nullptr && mine.creator->done.load()) {
-            end_unstarted(due, std::make_exception_ptr(greenlet_exit{}));
-        } else {
-            drop_start_timer(due);
-            due.home->make_ready(due);
-        }
-    };
-    start_timer& armed = *timer;
-    extras_of(core).delayed = std::move(timer);
-    if (when != never) hub_internals::timers(core.home->owner).arm(armed, when);
-    if (creator != nullptr) {
-        armed.creator = creator;
-        retain(*creator);
+    start_timer* timer = nullptr;
+    try {
+        extras_of(core).delayed = std::make_unique<start_timer>();
+        timer = core.extras->delayed.get();
+        if (when != never) hub_internals::timers(core.home->owner).arm(*timer, when);
+    } catch (...) {
+        release(core);  // its own reference: nothing will ever start it
+        throw;
     }
+    timer->core = &core;
+    timer->fire = start;
+    timer->creator = creator;
+    if (creator != nullptr) retain(*creator);
 }
 
 bool kill_here(fiber_core& core, std::exception_ptr error) {
@@ -151,7 +169,7 @@ bool kill_here(fiber_core& core, std::exception_ptr error) {
     return core.home->interrupt_fiber(core, *i.release());
 }
 
-void kill_everything(scheduler& s, time_point until) noexcept {
+void kill_everything(scheduler& s, time_point until) noexcept try {
     std::vector<any_fiber> doomed;
     s.living.for_each([&](registry_hook& h) {
         retain(*h.core);
@@ -167,24 +185,13 @@ void kill_everything(scheduler& s, time_point until) noexcept {
             kill_here(core, std::make_exception_ptr(greenlet_exit{}));
         }
     }
-    for (const any_fiber& f : doomed) {
-        try {
-            f.join(until);
-        } catch (...) {
-            report(std::current_exception(), "thread end");
-        }
-    }
+    for (const any_fiber& f : doomed) f.join(until);
+
+} catch (...) {
+    report(std::current_exception(), "thread end");
 }
 
 }  // namespace detail
-
-any_fiber::~any_fiber() {
-    if (core_ == nullptr) return;
-    const bool last = core_->refs.load(std::memory_order_acquire) == 1;
-    if (last && core_->failure) [[unlikely]]
-        detail::report_unseen(*core_);
-    detail::release(*core_);
-}
 
 detail::fiber_core& any_fiber::core() const {
     if (core_ == nullptr) detail::fail(errc::dead, "an empty fiber handle was used");
@@ -193,6 +200,7 @@ detail::fiber_core& any_fiber::core() const {
 
 std::string any_fiber::name() const {
     const detail::fiber_core& c = core();
+    detail::require_home(c, "name");
     return c.extras ? c.extras->name : std::string();
 }
 
@@ -227,7 +235,12 @@ std::exception_ptr any_fiber::exception() const {
 }
 
 void any_fiber::wait_and_rethrow() const {
+    const detail::fiber_core* const waited_for = core_;
     join();
+    if (core_ != waited_for) {
+        detail::fail(errc::dead,
+                     "a fiber handle was given another fiber while it was waited on");
+    }
     if (core_->failure) {
         core_->failure_seen = true;
         std::rethrow_exception(core_->failure);
@@ -249,7 +262,8 @@ void any_fiber::kill(std::exception_ptr error) const {
         return;
     }
     detail::scheduler& s = *victim.home;
-    if (s.current == &victim) std::rethrow_exception(std::move(error));
+    const bool unwinding = s.exceptions->uncaught > 0;
+    if (s.current == &victim && !unwinding) std::rethrow_exception(std::move(error));
     // The victim stands first in line now; the killer goes to the end of it.
     if (detail::kill_here(victim, std::move(error)) && !s.on_loop())
         detail::yield_now();

@@ -9,8 +9,8 @@
 // with an exception that nobody was ever given, the exception hook is told when the
 // last handle goes (greenlet_exit excepted).
 //
-// Thread rule: copy, drop, done(), wait() and kill() on any thread; the rest on the
-// fiber's own (fiber_error, wrong_thread).
+// Thread rule: copy, drop, done(), join(), wait(), exception() and kill() on any
+// thread; the rest on the fiber's own (fiber_error: wrong_thread, or thread_exited).
 //
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
@@ -57,7 +57,9 @@ class any_fiber {
         return *this;
     }
 
-    ~any_fiber();
+    ~any_fiber() {
+        if (core_) detail::release(*core_);
+    }
 
     explicit operator bool() const noexcept { return core_ != nullptr; }
 
@@ -83,15 +85,16 @@ class any_fiber {
     // gets its turn again after it and after all that were ready. A fiber may catch it
     // and go on.
     //   ended       nothing happens
-    //   unstarted   its body never runs; those who wait are given `error`; the caller
-    //   is
-    //               given nothing
-    //   ready, or given something already (a lock, an item): thrown at its next park,
-    //   so
-    //               that nothing is lost
+    //   unstarted   its body never runs; those who wait are given `error`, the caller
+    //               nothing; what the body would have used is destroyed at once
+    //   ready       thrown when its turn comes, where it stands
+    //   given something already (a lock, an item)
+    //               thrown at its next park, so that nothing is lost
     //   unwinding   thrown at its next park after that
-    //   current     thrown right here
+    //   current     thrown right here, unless it unwinds
     //   on another thread: all of this happens there, soon; the caller goes on at once
+    // In a destructor or noexcept function that parks outside of any unwinding it is
+    // std::terminate.
     // THROWS  fiber_error (bad_argument) for a null exception_ptr.
     void kill(std::exception_ptr error) const;
 
@@ -172,7 +175,8 @@ class fiber : public any_fiber {
 
     // Parks until it has ended; then returns its result, or throws what it threw, type
     // and all. Any number of fibers, of any threads, may wait, any number of times.
-    // The reference lives as long as some handle.
+    // The reference lives as long as some handle. A handle that is given another fiber
+    // meanwhile is a fiber_error (dead).
     // THROWS  as join(), too.
     std::add_lvalue_reference_t<const R> wait() const& requires(
         !std::is_void_v<R> && !std::is_reference_v<R>) {
@@ -224,6 +228,7 @@ void finish_fiber(fiber_core& core) noexcept;
 void end_unstarted(fiber_core& core, std::exception_ptr error) noexcept;
 
 // Puts an unstarted fiber into the ready queue at `when`, unless `creator` has ended.
+// THROWS  std::bad_alloc; the fiber has lost its own reference then.
 void start_after(fiber_core& core, time_point when, fiber_core* creator);
 
 // kill() without the yield: on the fiber's own thread, of another fiber than the

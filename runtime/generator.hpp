@@ -5,20 +5,27 @@
 //
 // generator<Out, In> also takes values: yield(out) returns what send() brought, or
 // nothing if it was next() that resumed it. yield may be handed down to any function
-// the body calls, and a body may run another generator (recursion included).
+// the body calls, and a body may run another generator (recursion included), whose body
+// may yield for the outer one.
 //
 // The body runs on its own stack, on the thread and in turn with whoever calls next(),
 // and starts at the first call. It may park like any other code; its caller then waits.
+// A caller that is killed or times out meanwhile leaves the body to its wait, and what
+// the body yields then to the next call of next().
 // A generator that is destroyed half way is closed: greenlet_exit is thrown at its
-// yield, so that it unwinds.
+// yield, or out of what it waits for, so that it unwinds.
 //
-// Thread rule: one thread; one caller at a time (a generator that resumes itself is a
-// fiber_error, parked).
+// Thread rule: one thread (fiber_error, wrong_thread or thread_exited), except that it
+// may be destroyed on another: then it is closed when its own hub gets to it. One
+// caller at a time: a generator that is resumed while it runs or waits is a fiber_error
+// (parked).
 //
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
 #include <tendril/runtime/detail/call_site.hpp>
+#include <tendril/runtime/detail/fiber_core.hpp>
+#include <tendril/runtime/detail/scheduler.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/fiber.hpp>
 #include <tendril/runtime/greenlet.hpp>
@@ -28,7 +35,6 @@
 #include <exception>
 #include <functional>
 #include <iterator>
-#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -37,16 +43,81 @@
 namespace tendril {
 
 template <class Out, class In = std::monostate>
+class generator;
+
+namespace detail {
+
+class inner_yield;
+
+// What the body of a generator and its callers share, whatever the types.
+struct generator_core : fiber_core {
+    fiber_core* caller = nullptr;  // waits in enter_generator()
+    inner_yield* inner = nullptr;  // the body of an inner generator is at the yield
+    std::exception_ptr error;      // out of the body, for the caller
+    bool running = false;          // resumed, and not at a yield again
+    bool finished = false;         // the body is over, or will never run
+    bool unowned = false;          // the generator object is gone
+};
+
+generator_core& init_generator(generator_core& core) noexcept;
+
+// From resume(), with what is to be thrown at the yield, if anything. Returns when the
+// body has yielded or ended.
+// THROWS  what is thrown into the caller meanwhile; fiber_error (in_hub) in a hub
+//         callback if the body parks.
+void enter_generator(generator_core& core, std::exception_ptr error);
+
+// From a yield: to the caller, or to the hub if it has left meanwhile. Returns when
+// resumed. THROWS  what is thrown in.
+void leave_generator(generator_core& core);
+
+// The end of the body: settles where control goes.
+void finish_generator(generator_core& core) noexcept;
+
+// The end of the generator object.
+void drop_generator(generator_core& core) noexcept;
+
+void kill_dropped_generator(fiber_core& core) noexcept;
+
+// The checks of those who would resume it, and of those who would yield for it.
+void require_idle(const generator_core* core);
+void require_yield(const generator_core& core);
+
+template <class Out, class In>
+struct typed_generator_core : generator_core {
+    std::optional<Out> out;
+    std::optional<In> in;
+};
+
+// The block of a generator: its callable at the top of its own stack.
+template <class Out, class In, class F>
+struct generator_block final : typed_generator_core<Out, In> {
+    template <class G>
+    explicit generator_block(G&& g) : f(std::in_place, std::forward<G>(g)) {
+        this->body = run;
+    }
+
+    static void run(fiber_core& core) {
+        auto& self = static_cast<generator_block&>(core);
+        try {
+            after_raw_switch(self);
+            typename generator<Out, In>::yielder yield(self);
+            std::invoke(*self.f, yield);
+        } catch (...) {
+            self.error = std::current_exception();
+        }
+        self.f.reset();
+        finish_generator(self);
+    }
+
+    std::optional<F> f;
+};
+
+}  // namespace detail
+
+template <class Out, class In>
 class generator {
-    struct shared {
-        std::optional<Out> out;
-        std::optional<In> in;
-        std::exception_ptr error;  // out of the body, for the caller
-        greenlet<> caller;
-        bool running = false;
-        bool finished = false;
-        bool abandoned = false;  // nobody will ask for another value
-    };
+    using core = detail::typed_generator_core<Out, In>;
 
   public:
     // What the body is given. Valid while the body runs.
@@ -54,88 +125,87 @@ class generator {
       public:
         // Hands `value` to the caller and waits to be resumed. Returns what send()
         // brought, nothing after next() and range-for.
-        // THROWS  what throw_in() or close() throws in.
+        // THROWS  what throw_in() or close() throws in; fiber_error: not_parked if
+        //         neither the body calls it nor a generator that the body waits for;
+        //         wrong_thread.
         std::optional<In> operator()(Out value) {
-            if (state_->abandoned) throw greenlet_exit{};
-            state_->out.emplace(std::move(value));
-            state_->running = false;
-            state_->caller.switch_to();
-            return std::exchange(state_->in, std::nullopt);
+            detail::require_yield(*core_);
+            core_->out.emplace(std::move(value));
+            detail::leave_generator(*core_);
+            return std::exchange(core_->in, std::nullopt);
         }
 
       private:
-        friend class generator;
+        template <class, class, class>
+        friend struct detail::generator_block;
 
-        explicit yielder(shared& state) : state_(&state) {}
+        explicit yielder(core& c) : core_(&c) {}
 
-        shared* state_;
+        core* core_;
     };
 
     // `body` is called with a yielder&. Nothing runs before the first next().
     // THROWS  fiber_error (bad_argument) for a null callable; std::bad_alloc.
     template <std::invocable<yielder&> F>
-    explicit generator(F&& body, call_site site = call_site::current())
-        : state_(std::make_shared<shared>()),
-          greenlet_([state = state_,
-                     body = std::decay_t<F>(
-                         std::forward<F>(body))]() mutable { run(*state, body); },
-                    greenlet<>::current(),
-                    0,
-                    site) {}
+    explicit generator(F&& body, call_site site = call_site::current()) {
+        const auto& callable = body;
+        if (detail::is_null_callable(callable)) {
+            detail::fail(errc::bad_argument, "a generator was given nothing to run");
+        }
+        core_ = &detail::make_core<detail::generator_block<Out, In, std::decay_t<F>>>(
+            detail::fiber_kind::greenlet, 0, site, std::forward<F>(body));
+        detail::init_generator(*core_);
+    }
 
-    generator(generator&&) noexcept = default;
+    generator(generator&& other) noexcept
+        : core_(std::exchange(other.core_, nullptr)) {}
 
     generator& operator=(generator&& other) noexcept {
-        generator old(std::move(*this));
-        state_ = std::move(other.state_);
-        greenlet_ = std::move(other.greenlet_);
+        const generator old(std::move(*this));
+        core_ = std::exchange(other.core_, nullptr);
         return *this;
     }
 
     ~generator() {
-        if (!greenlet_ || state_->finished) return;
-        if (state_->running) {
-            // Its caller was killed while the body was parked: it ends when it wakes.
-            state_->abandoned = true;
-            detail::kill_here(*detail::core_of(greenlet_),
-                              std::make_exception_ptr(greenlet_exit{}));
-            return;
-        }
-        try {
-            close();
-        } catch (...) {
-            detail::report(std::current_exception(), "a generator that was dropped");
-        }
+        if (core_ != nullptr) detail::drop_generator(*core_);
     }
 
     // The next value, or nothing once the body has returned.
     // THROWS  what the body throws, once; after that the generator is at its end.
-    std::optional<Out> next() { return resume({}); }
+    //         What is thrown into the caller while the body parks; fiber_error (in_hub)
+    //         if it parks under a hub callback.
+    std::optional<Out> next() {
+        core& c = idle_core();
+        // Of a next() whose caller had to leave.
+        if (c.out) return std::exchange(c.out, std::nullopt);
+        return resume(c, {});
+    }
 
     // Resumes the body with `value` as the result of its yield.
     // THROWS  as next(); fiber_error (not_startable) before the first next(), when
-    // there
-    //         is no yield yet to give it to.
+    //         there is no yield yet to give it to.
     std::optional<Out> send(In value) {
-        if (!started()) {
-            detail::fail(
-                errc::not_startable,
-                "a value was sent to a generator that has not reached a yield; "
-                "call next() first");
+        core& c = idle_core();
+        if (!c.started && !c.finished) {
+            detail::fail(errc::not_startable,
+                         "a value was sent to a generator that has not reached a "
+                         "yield; call next() first");
         }
-        if (!state_->finished) state_->in.emplace(std::move(value));
-        return resume({});
+        if (!c.finished) c.in.emplace(std::move(value));
+        return resume(c, {});
     }
 
     // Throws `error` at the body's yield; returns the value it yields next, if it
     // catches that, nothing if it then returns. Before the first next() the body never
     // runs. THROWS  `error` itself, if the body lets it pass or is over.
     std::optional<Out> throw_in(std::exception_ptr error) {
+        core& c = idle_core();
         if (!error) {
             detail::fail(errc::bad_argument, "throw_in was given a null exception_ptr");
         }
-        if (state_->finished) std::rethrow_exception(error);
-        return resume(std::move(error));
+        if (!c.started) c.finished = true;
+        if (c.finished) std::rethrow_exception(std::move(error));
+        return resume(c, std::move(error));
     }
 
     template <class E>
@@ -148,15 +218,14 @@ class generator {
     // Ends the body with greenlet_exit at its yield. Nothing if it is over already.
     // THROWS  what the body throws instead; fiber_error (not_parked) if it yields on.
     void close() {
-        if (state_->finished) return;
+        core& c = idle_core();
+        if (c.finished) return;
         try {
-            if (throw_in(greenlet_exit{})) {
-                detail::fail(errc::not_parked,
-                             "a generator yielded a value when closed");
-            }
+            if (!throw_in(greenlet_exit{})) return;
         } catch (const greenlet_exit&) {
-            // As it should.
+            return;  // as it should
         }
+        detail::fail(errc::not_parked, "a generator yielded a value when closed");
     }
 
     // One pass over the values that are left.
@@ -195,45 +264,28 @@ class generator {
     std::default_sentinel_t end() const noexcept { return {}; }
 
   private:
-    template <class F>
-    static void run(shared& state, F& body) {
-        yielder yield(state);
-        try {
-            std::invoke(body, yield);
-        } catch (...) {
-            state.error = std::current_exception();
-        }
-        state.finished = true;
-        // Back to whoever asked for this value, and not to who made the generator.
-        greenlet<>::current().set_parent(std::exchange(state.caller, {}));
+    core& idle_core() const {
+        detail::require_idle(core_);
+        return *core_;
     }
 
-    bool started() const { return static_cast<bool>(greenlet_) || state_->finished; }
+    static std::optional<Out> resume(core& c, std::exception_ptr error) {
+        struct give_back {
+            core& c;
 
-    std::optional<Out> resume(std::exception_ptr error) {
-        shared& state = *state_;
-        if (state.finished) return std::nullopt;
-        if (std::exchange(state.running, true)) {
-            detail::fail(errc::parked, "a generator was resumed while it was running");
-        }
-        state.out.reset();
-        state.caller = greenlet<>::current();
-        if (error && !started()) {
-            state.finished = true;
-            std::rethrow_exception(error);
-        }
-        if (error) {
-            greenlet_.throw_in(std::move(error));
-        } else {
-            greenlet_.switch_to();
-        }
-        state.running = false;
-        if (state.error) std::rethrow_exception(std::exchange(state.error, nullptr));
-        return std::exchange(state.out, std::nullopt);
+            ~give_back() {
+                if (c.unowned) [[unlikely]]
+                    detail::release(c);
+            }
+        } const guard{c};
+
+        c.out.reset();
+        if (!c.finished) detail::enter_generator(c, std::move(error));
+        if (c.error) std::rethrow_exception(std::exchange(c.error, nullptr));
+        return std::exchange(c.out, std::nullopt);
     }
 
-    std::shared_ptr<shared> state_;
-    greenlet<> greenlet_;
+    core* core_ = nullptr;
 };
 
 }  // namespace tendril

@@ -11,11 +11,6 @@ namespace tendril {
 namespace detail {
 namespace {
 
-bool is_greenlet_exit(const std::exception_ptr& error) {
-    const std::type_info* const type = error.__cxa_exception_type();
-    return type != nullptr && *type == typeid(greenlet_exit);
-}
-
 // A raw switch may go to it: nobody else is going to resume it.
 bool resumable(const fiber_core& core) noexcept {
     switch (core.state) {
@@ -24,56 +19,39 @@ bool resumable(const fiber_core& core) noexcept {
         case fiber_state::unstarted:
             return core.kind == fiber_kind::greenlet;
         default:
+            // The hub's loop when it waits for no switch: it just carries on.
             return core.kind == fiber_kind::loop;
     }
 }
 
-void require_own_thread(const fiber_core& core) {
-    if (core.home == this_scheduler) return;
-    if (core.home->closing.load(std::memory_order_acquire)) {
-        fail(errc::thread_exited,
-             "cannot switch to " + describe(core) + ": its thread has ended");
-    }
-    fail(errc::wrong_thread, "cannot switch to " + describe(core) +
-                                 ", which belongs to another thread, from " +
-                                 describe(*current_scheduler().current));
+bool takes_exceptions(const fiber_core& core) noexcept {
+    return core.kind != fiber_kind::loop || core.state == fiber_state::suspended;
 }
 
-// The first ancestor of `core` that can be resumed; null if the hub has to take over.
-fiber_core* heir_of(const fiber_core& core) noexcept {
-    for (fiber_core* heir = core.parent; heir != nullptr; heir = heir->parent) {
-        if (heir->home != core.home) return nullptr;
-        if (heir->state != fiber_state::done && resumable(*heir)) return heir;
-        if (heir->kind != fiber_kind::greenlet) return nullptr;
-    }
-    return nullptr;
-}
-
-// A suspended greenlet's last handle is gone: greenlet_exit, with the one who dropped
-// it as its parent for the time being, so that control comes back.
-void kill_dropped(fiber_core& core) noexcept {
-    scheduler& s = *core.home;
-    retain(core);
-    fiber_core* const parent = core.parent;
-    core.parent = s.current;
-    core.inbound_error = std::make_exception_ptr(greenlet_exit{});
-    try {
-        raw_switch(core);
-    } catch (...) {
-        report(std::current_exception(), "a greenlet that was dropped");
-    }
-    core.parent = parent;
-    if (core.state != fiber_state::done && core.refs.load() == 1) {
-        const std::string text = "greenlet_exit did not end " + describe(core) +
-                                 ", which nobody holds any more; its stack is lost";
-        report(std::make_exception_ptr(fiber_error(errc::dead, text)),
-               "a greenlet that was dropped");
-        return;
-    }
-    release(core);
+// Throws greenlet_exit into `core`, suspended; or, since that must not be thrown in the
+// middle of another unwinding, lets it finish that first. True if it was thrown.
+bool exit_or_unwind(fiber_core& core) {
+    const bool unwinding = core.saved_uncaught > 0;
+    if (!unwinding) core.inbound_error = std::make_exception_ptr(greenlet_exit{});
+    leave_for(core);
+    return !unwinding;
 }
 
 }  // namespace
+
+bool is_greenlet_exit(const std::exception_ptr& error) noexcept {
+    const std::type_info* const type = error.__cxa_exception_type();
+    return type != nullptr && *type == typeid(greenlet_exit);
+}
+
+void fail_thread(const fiber_core& core, const char* cannot) {
+    const std::string text = std::string("cannot ") + cannot + " " + describe(core);
+    if (core.home->closing.load(std::memory_order_acquire)) {
+        fail(errc::thread_exited, text + ": its thread has ended");
+    }
+    fail(errc::wrong_thread, text + ", which belongs to another thread, from " +
+                                 describe(*current_scheduler().current));
+}
 
 fiber_core& receiver_of(fiber_core* target) {
     if (target == nullptr) {
@@ -82,8 +60,10 @@ fiber_core& receiver_of(fiber_core* target) {
     require_own_thread(*target);
     const fiber_core* const self = this_scheduler->current;
     fiber_core* to = target;
-    while (to->state == fiber_state::done && to->parent != nullptr) to = to->parent;
-    if (to != target) require_own_thread(*to);
+    while (to->state == fiber_state::done && to->parent != nullptr) {
+        to = to->parent;
+        require_own_thread(*to);
+    }
     if (to == self) return *to;
     if (to->parent != nullptr && to->state == fiber_state::unstarted) {
         require_own_thread(*to->parent);
@@ -100,26 +80,81 @@ fiber_core& receiver_of(fiber_core* target) {
     return *to;
 }
 
+fiber_core* heir_of(const fiber_core& core) noexcept {
+    for (fiber_core* heir = core.parent; heir != nullptr; heir = heir->parent) {
+        if (heir->home != core.home) return nullptr;
+        if (heir->state != fiber_state::done && resumable(*heir)) {
+            return takes_exceptions(*heir) ? heir : nullptr;
+        }
+        if (heir->kind != fiber_kind::greenlet) return nullptr;
+    }
+    return nullptr;
+}
+
+void leave_for(fiber_core& to) {
+    scheduler& s = *this_scheduler;
+    s.current->state = fiber_state::suspended;
+    s.transfer(to);
+}
+
+void exit_dropped(fiber_core& core, fiber_core& at) noexcept {
+    scheduler& s = *core.home;
+    fiber_core& dropper = *s.current;
+    const in_flight kept(s);
+    retain(dropper);
+    fiber_core* const parent = std::exchange(core.parent, &dropper);
+    // An unwinding may switch away more than once, but not for ever.
+    constexpr int most_turns = 100;
+    for (int turn = 0; turn < most_turns; ++turn) {
+        const bool thrown = exit_or_unwind(at);
+        if (dropper.inbound_error) {
+            report(std::exchange(dropper.inbound_error, nullptr),
+                   "a greenlet that was dropped");
+        }
+        if (thrown || core.state != fiber_state::suspended) break;
+    }
+    // Unless it has been given another one meanwhile.
+    if (core.parent == &dropper) {
+        core.parent = parent;
+        release(dropper);
+    } else if (parent != nullptr) {
+        release(*parent);
+    }
+}
+
+void report_lost(const fiber_core& core) noexcept {
+    const std::string text = "greenlet_exit did not end " + describe(core) +
+                             ", which nobody holds any more; its stack is lost";
+    report(std::make_exception_ptr(fiber_error(errc::dead, text)),
+           "a greenlet that was dropped");
+}
+
+void kill_dropped(fiber_core& core) noexcept {
+    retain(core);
+    exit_dropped(core, core);
+    const bool lost = core.state == fiber_state::suspended && core.refs.load() == 1;
+    lost ? report_lost(core) : release(core);
+}
+
 void raw_switch(fiber_core& to) {
     scheduler& s = *this_scheduler;
     fiber_core& self = *s.current;
     self.state = fiber_state::suspended;
-    if (self.kind == fiber_kind::greenlet &&
-        self.refs.load(std::memory_order_acquire) == 0) {
-        s.abandoned = &self;
-        s.errands = true;
-    }
+    s.note_if_abandoned(self);
     s.transfer(to);
     after_raw_switch(self);
 }
 
 void after_raw_switch(fiber_core& self) {
-    if (self.inbound_error) {
-        std::rethrow_exception(std::exchange(self.inbound_error, nullptr));
-    }
     scheduler& s = *self.home;
     if (s.throw_on_arrival) [[unlikely]] {
+        // In the place of what was on its way; an interrupt stays for the next park.
+        self.inbound_error = nullptr;
+        self.interrupted = false;
         std::rethrow_exception(std::exchange(s.throw_on_arrival, nullptr));
+    }
+    if (self.inbound_error) {
+        std::rethrow_exception(std::exchange(self.inbound_error, nullptr));
     }
     if (std::exchange(self.interrupted, false)) [[unlikely]]
         throw_interrupts();
@@ -134,30 +169,41 @@ void raw_throw(fiber_core* target, std::exception_ptr error) {
         if (quiet) return;
         std::rethrow_exception(std::move(error));
     }
-    // One that has not started is started to find this before its body is called.
-    if (!quiet) to.inbound_error = std::move(error);
+    if (!takes_exceptions(to)) {
+        report(std::move(error), "thrown into a hub's loop");
+    } else if (!quiet) {
+        // One that has not started is started to find this before its body is called.
+        to.inbound_error = std::move(error);
+    }
     raw_switch(to);
 }
 
 void finish_greenlet(fiber_core& self,
                      std::exception_ptr error,
-                     unique_function<void(fiber_core&)> give_value) {
+                     unique_function<void(fiber_core&)> give_value,
+                     unique_function<void()> discard) {
     scheduler& s = *self.home;
     if (error && is_greenlet_exit(error)) error = nullptr;
     s.complete(self);
     drop_locals(self);
-    fiber_core* const heir = heir_of(self);
-    if (heir == nullptr) {
-        if (error)
-            report(std::move(error), "a greenlet whose parent could not take it");
-    } else if (error) {
-        heir->inbound_error = std::move(error);
-    } else if (give_value) {
+    fiber_core* heir = heir_of(self);
+    if (heir != nullptr && !error && give_value) {
         try {
             give_value(*heir);
         } catch (...) {
-            heir->inbound_error = std::current_exception();
+            error = std::current_exception();
         }
+    }
+    if (discard) {
+        // Destructors of the user's: nobody is named heir before they are over, and the
+        // one in view may not wait any more then.
+        discard();
+        heir = heir_of(self);
+    }
+    if (heir != nullptr) {
+        if (error) heir->inbound_error = std::move(error);
+    } else if (error) {
+        report(std::move(error), "a greenlet whose parent could not take it");
     }
     s.heir = heir;
 }
@@ -182,11 +228,16 @@ greenlet_ref::operator bool() const noexcept {
 }
 
 bool greenlet_ref::dead() const noexcept {
-    return core_ != nullptr && core_->done.load(std::memory_order_acquire);
+    return core_ != nullptr && (core_->done.load(std::memory_order_acquire) ||
+                                core_->home->closing.load(std::memory_order_acquire));
 }
 
 greenlet_ref greenlet_ref::parent() const {
-    if (core_ == nullptr || core_->parent == nullptr) return {};
+    if (core_ == nullptr) return {};
+    if (!core_->home->closing.load(std::memory_order_acquire)) {
+        detail::require_own_thread(*core_, "ask for the parent of");
+    }
+    if (core_->parent == nullptr) return {};
     detail::retain(*core_->parent);
     return greenlet_ref(core_->parent);
 }
@@ -197,6 +248,7 @@ void greenlet_ref::set_parent(const greenlet_ref& parent) {
         fail(errc::bad_argument,
              "set_parent needs a greenlet and a parent, one is empty");
     }
+    detail::require_own_thread(*core_, "set the parent of");
     if (core_->kind != detail::fiber_kind::greenlet) {
         fail(errc::bad_argument,
              "the parent of " + describe(*core_) + " cannot be set");
@@ -216,13 +268,15 @@ void greenlet_ref::set_parent(const greenlet_ref& parent) {
         }
     }
     detail::retain(*parent.core_);
-    detail::release(*std::exchange(core_->parent, parent.core_));
+    detail::fiber_core* const before = std::exchange(core_->parent, parent.core_);
+    if (before != nullptr) detail::release(*before);
 }
 
 std::string greenlet_ref::repr() const {
     if (core_ == nullptr) return "no greenlet";
     const std::string text = describe(*core_);
-    if (core_->home->closing.load()) return text + ", (thread exited) dead";
+    if (core_->home->closing.load(std::memory_order_acquire))
+        return text + ", (thread exited) dead";
     if (dead()) return text + ", dead";
     if (!core_->started) return text + ", pending";
     if (detail::this_scheduler == core_->home && core_->home->current == core_) {

@@ -127,13 +127,32 @@ inline fiber_core* core_of(const greenlet_ref& ref) noexcept {
     return ref.core_;
 }
 
+// THROWS  fiber_error: thread_exited or wrong_thread, "cannot <cannot> greenlet 7, ..."
+[[noreturn]] void fail_thread(const fiber_core& core, const char* cannot);
+
+inline void require_own_thread(const fiber_core& core,
+                               const char* cannot = "switch to") {
+    if (core.home != this_scheduler) [[unlikely]]
+        fail_thread(core, cannot);
+}
+
 // The greenlet that a switch to `target` reaches: itself, or when it is dead its
 // nearest live ancestor. THROWS as switch_to() does.
 fiber_core& receiver_of(fiber_core* target);
 
+// The first ancestor of `core` that waits for a switch; null if the hub has to take
+// over.
+fiber_core* heir_of(const fiber_core& core) noexcept;
+
+bool is_greenlet_exit(const std::exception_ptr& error) noexcept;
+
 // Leaves the current greenlet for `to`, which must be resumable by a raw switch.
 // THROWS what the one that switches back throws in here.
 void raw_switch(fiber_core& to);
+
+// The leaving alone: after_raw_switch() is for the caller to call. This one may be a
+// greenlet that nobody holds.
+void leave_for(fiber_core& to);
 
 // What the current greenlet does once a raw switch has come back to it.
 void after_raw_switch(fiber_core& self);
@@ -142,10 +161,24 @@ void after_raw_switch(fiber_core& self);
 void raw_throw(fiber_core* target, std::exception_ptr error);
 
 // The end of a greenlet's body: settles where control goes. `give_value` leaves the
-// result in the inbox of the one chosen, if there is one to take it.
+// result in the inbox of the one chosen, if there is one to take it; `discard` destroys
+// what is left of it, which may switch.
 void finish_greenlet(fiber_core& self,
                      std::exception_ptr error,
-                     unique_function<void(fiber_core&)> give_value);
+                     unique_function<void(fiber_core&)> give_value,
+                     unique_function<void()> discard);
+
+// Throws greenlet_exit into `core` at `at`: where it is suspended itself, or waits for.
+// The current greenlet is its parent for the time being, so that control comes back.
+// What comes back with it is nobody's: a value is dropped, an exception reported; what
+// was thrown into the current greenlet meanwhile stays for its next park.
+void exit_dropped(fiber_core& core, fiber_core& at) noexcept;
+
+// That did not end it.
+void report_lost(const fiber_core& core) noexcept;
+
+// A suspended greenlet's last handle is gone.
+void kill_dropped(fiber_core& core) noexcept;
 
 fiber_core& init_greenlet(fiber_core& core, fiber_core* parent);
 
@@ -176,9 +209,7 @@ struct greenlet_block final : fiber_core {
     greenlet_block(const greenlet_block&) = delete;
     greenlet_block& operator=(const greenlet_block&) = delete;
 
-    ~greenlet_block() {
-        if (parent != nullptr) release(*parent);
-    }
+    ~greenlet_block() = default;
 
     static void run(fiber_core& core) {
         auto& self = static_cast<greenlet_block&>(core);
@@ -192,24 +223,31 @@ struct greenlet_block final : fiber_core {
             error = std::current_exception();
         }
         self.f.reset();
-        finish_greenlet(self, std::move(error), [&](fiber_core& to) {
-            if (result) give(to, std::move(*result));
-        });
+        finish_greenlet(
+            self, std::move(error),
+            [&](fiber_core& to) {
+                if (result) give(to, std::move(*result));
+            },
+            [&] { result.reset(); });
     }
 
     T call() {
         T first = argument ? std::move(*argument) : T{};
         argument.reset();
         if constexpr (std::is_invocable_v<F&, T>) {
-            if constexpr (std::is_void_v<std::invoke_result_t<F&, T>>) {
-                std::invoke(*f, std::move(first));
-                return T{};
-            } else {
-                return std::invoke(*f, std::move(first));
-            }
+            return result_of(*f, std::move(first));
         } else {
-            std::invoke(*f);
+            return result_of(*f);
+        }
+    }
+
+    template <class... Args>
+    static T result_of(F& f, Args&&... args) {
+        if constexpr (std::is_void_v<std::invoke_result_t<F&, Args...>>) {
+            std::invoke(f, std::forward<Args>(args)...);
             return T{};
+        } else {
+            return std::invoke(f, std::forward<Args>(args)...);
         }
     }
 
@@ -227,9 +265,7 @@ struct greenlet_block<void, F> final : fiber_core {
     greenlet_block(const greenlet_block&) = delete;
     greenlet_block& operator=(const greenlet_block&) = delete;
 
-    ~greenlet_block() {
-        if (parent != nullptr) release(*parent);
-    }
+    ~greenlet_block() = default;
 
     static void run(fiber_core& core) {
         auto& self = static_cast<greenlet_block&>(core);
@@ -241,7 +277,7 @@ struct greenlet_block<void, F> final : fiber_core {
             error = std::current_exception();
         }
         self.f.reset();
-        finish_greenlet(self, std::move(error), {});
+        finish_greenlet(self, std::move(error), {}, {});
     }
 
     std::optional<F> f;
@@ -337,6 +373,7 @@ class greenlet : public greenlet_ref {
     // one ends without running, and the error goes on to its parent. For a dead one the
     // error goes to its nearest live ancestor. THROWS  as switch_to(), and fiber_error
     // (bad_argument) for a null exception_ptr.
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): moved on, in the lambda
     T throw_in(std::exception_ptr error) {
         detail::fiber_core& self = *detail::current_scheduler().current;
         return resume([&] { detail::raw_throw(core_, std::move(error)); }, self);

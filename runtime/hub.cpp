@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/detail/extras.hpp>
 #include <tendril/runtime/detail/scheduled_call.hpp>
 #include <tendril/runtime/detail/switch.hpp>
 #include <tendril/runtime/error.hpp>
@@ -33,14 +34,6 @@ struct posted_call : detail::letter {
 
     hub::callback f;
 };
-
-void call_and_report(hub::callback& f, std::string_view where) noexcept {
-    try {
-        f();
-    } catch (...) {
-        detail::report(std::current_exception(), where);
-    }
-}
 
 }  // namespace
 
@@ -92,27 +85,26 @@ hub& hub::current() {
 }
 
 void hub::close() noexcept {
+    scheduler_.ending = true;
+    detail::drop_interrupts(scheduler_.main);
+    unwind_callback();
     kill_all();
+    unwind_callback();
+    // User code may run in here: the destructors of locals, and of what callbacks hold.
+    detail::drop_locals(scheduler_.main);
+    detail::drop_locals(scheduler_.loop);
+    open_letters(mail_.take());
+    forget_callbacks();
+    driver_.reset();
     scheduler_.closing = true;
     // Whatever still has a stack: ended fibers that other threads hold, and fibers that
     // would not die. The main fiber has this thread's, and may be held too. Counted
     // before the mailbox refuses, so that no drop is missed.
     scheduler_.orphans.store(stacks_in_use() + 2, std::memory_order_release);
-    scheduler_.end_main();
-    detail::letter* l = mail_.close();
-    while (l != nullptr) {
-        detail::letter* const following = l->next_letter;
-        l->open(*l);
-        l = following;
-    }
-    while (!scheduler_.ready.empty()) {
-        detail::runnable& r = scheduler_.ready.front();
-        scheduler_.ready.pop_front();
-        if (r.call != nullptr) static_cast<detail::scheduled_call&>(r).forget();
-    }
-    while (!timers_.empty()) detail::forget_armed(timers_);
-    driver_.reset();
+    // From here on this thread gives references back as any other does.
     detail::this_scheduler = nullptr;
+    scheduler_.end_main();
+    open_letters(mail_.close());
     if (scheduler_.orphans.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
@@ -131,6 +123,31 @@ void hub::kill_all() noexcept {
         detail::report(std::make_exception_ptr(fiber_error(errc::thread_exited, text)),
                        "thread end");
     }
+}
+
+void hub::unwind_callback() noexcept {
+    detail::fiber_core& loop = scheduler_.loop;
+    if (loop.state != detail::fiber_state::suspended) return;
+    loop.inbound_error = std::make_exception_ptr(greenlet_exit{});
+    // Straight to the loop and back; nobody else gets a turn before.
+    scheduler_.budget = 0;
+    scheduler_.make_ready_next(scheduler_.main);
+    scheduler_.leave();
+}
+
+void hub::forget_callbacks() noexcept {
+    while (!scheduler_.ready.empty()) {
+        detail::runnable& r = scheduler_.ready.front();
+        scheduler_.ready.pop_front();
+        if (r.call != nullptr) {
+            static_cast<detail::scheduled_call&>(r).forget();
+        } else if (auto& core = static_cast<detail::fiber_core&>(r); core.done) {
+            // Killed before it began; its turn, in which it would have gone, is now.
+            core.state = detail::fiber_state::done;
+            detail::release(core);
+        }
+    }
+    while (!timers_.empty()) detail::forget_armed(timers_);
 }
 
 // -- callbacks
@@ -154,10 +171,15 @@ timer hub::arm(time_point when, callback f, bool local) {
     require_own_thread("hub::call_later");
     auto* const call = detail::scheduled_call::make(scheduler_, std::move(f), local);
     timer handle(call);
-    if (when != never) {
-        timers_.arm(*call, std::max(when, now()));
-    } else {
+    if (when == never) {
         call->forget();
+        return handle;
+    }
+    try {
+        timers_.arm(*call, std::max(when, now()));
+    } catch (...) {
+        call->forget();
+        throw;
     }
     return handle;
 }
@@ -167,8 +189,9 @@ void hub::post(callback f) {
     auto* const call = new posted_call(std::move(f));
     call->open = [](detail::letter& l) {
         const std::unique_ptr<posted_call> mine(&static_cast<posted_call&>(l));
-        if (detail::this_scheduler->closing) return;
-        call_and_report(mine->f, "a callback given to hub::post");
+        const detail::scheduler* const s = detail::this_scheduler;
+        if (s == nullptr || s->ending) return;
+        detail::run_callback(*s, mine->f, "a callback given to hub::post");
     };
     if (!hub_internals::send(*this, *call)) {
         delete call;
@@ -251,7 +274,8 @@ void hub::switch_out() {
     }
     detail::throw_interrupts();
     self.state = detail::fiber_state::suspended;
-    scheduler_.leave();
+    scheduler_.note_if_abandoned(self);
+    scheduler_.transfer(scheduler_.next_to_run());
     detail::after_raw_switch(self);
 }
 
@@ -260,7 +284,7 @@ void hub::switch_out() {
 void hub::loop() {
     for (;;) {
         run_ready();
-        open_letters();
+        open_letters(mail_.take());
         fire_timers();
         if (scheduler_.ready.empty()) {
             sleep_until_something();
@@ -281,12 +305,12 @@ void hub::run_ready() {
             next.call(next);
         } else {
             scheduler_.transfer(static_cast<detail::fiber_core&>(next));
+            scheduler_.report_tracer();
         }
     }
 }
 
-void hub::open_letters() {
-    detail::letter* l = mail_.take();
+void hub::open_letters(detail::letter* l) {
     while (l != nullptr) {
         detail::letter* const following = l->next_letter;
         l->open(*l);

@@ -183,13 +183,18 @@ class hub {
     void require_own_thread(const char* call) const;
     void loop();
     void run_ready();
-    void open_letters();
+    void open_letters(detail::letter* l);
     void fire_timers();
     void look_for_io();
     void sleep_until_something();
     void sleep_by_source(time_point deadline);
     void close() noexcept;
     void kill_all() noexcept;
+    void forget_callbacks() noexcept;
+
+    // A callback that has switched to a fiber stands on the loop's stack until the loop
+    // gets a turn; the thread's end unwinds it as it does the fibers.
+    void unwind_callback() noexcept;
 
     detail::scheduler scheduler_;
     detail::timer_queue timers_;

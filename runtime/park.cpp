@@ -54,6 +54,8 @@ bool park_by_timer(waiter& w, time_point deadline) {
     e.waits = &w;
     e.fire = [](timer_node& t) {
         auto& mine = static_cast<expiry&>(t);
+        // Woken in this very turn: whoever did that may have destroyed its place since.
+        if (mine.waits->fiber.state != fiber_state::parked) return;
         if (!mine.waits->abort(*mine.waits)) return;
         mine.expired = true;
         wake(*mine.waits);
@@ -112,6 +114,10 @@ void throw_interrupts() {
 
 void withdraw(fiber_core& fiber, interrupt& i) noexcept {
     if (!i.linked()) return;
+    // The fiber has been taken out of its wait for this one, so it must be thrown
+    // there.
+    const bool wait_over = fiber.interrupted && fiber.home->current != &fiber;
+    if (wait_over && &fiber.interrupts.front() == &i) return;
     i.unlink();
     fiber.has_interrupts = !fiber.interrupts.empty();
 }

@@ -8,19 +8,41 @@
 namespace tendril::detail {
 namespace {
 
-// Waits for the end of `f`, whatever is thrown in meanwhile; returns the first of that.
-std::exception_ptr join_regardless(const any_fiber& f) {
-    std::exception_ptr thrown_in;
-    while (!f.done()) {
+// Keeps the first exception that is thrown into the caller of run() while it cannot
+// leave.
+class postponed {
+  public:
+    void kill(const any_fiber& f) {
         try {
-            f.join();
+            f.kill();  // which yields
         } catch (...) {
-            if (!thrown_in) thrown_in = std::current_exception();
-            f.kill();
+            keep();
         }
     }
-    return thrown_in;
-}
+
+    // Waits for the end of `f`; whatever is thrown in meanwhile kills it.
+    void join(const any_fiber& f) {
+        while (!f.done()) {
+            try {
+                f.join();
+            } catch (...) {
+                keep();
+                kill(f);
+            }
+        }
+    }
+
+    void rethrow() const {
+        if (first_) std::rethrow_exception(first_);
+    }
+
+  private:
+    void keep() {
+        if (!first_) first_ = std::current_exception();
+    }
+
+    std::exception_ptr first_;
+};
 
 std::vector<any_fiber> living_since(std::uint64_t begin) {
     std::vector<any_fiber> found;
@@ -38,16 +60,14 @@ std::vector<any_fiber> living_since(std::uint64_t begin) {
 }  // namespace
 
 void finish_run(const any_fiber& first, std::uint64_t begin) {
-    std::exception_ptr thrown_in = join_regardless(first);
+    postponed thrown_in;
+    thrown_in.join(first);
     // What is left over may spawn more while it cleans up.
     for (auto left = living_since(begin); !left.empty(); left = living_since(begin)) {
-        for (const any_fiber& f : left) f.kill();
-        for (const any_fiber& f : left) {
-            const std::exception_ptr e = join_regardless(f);
-            if (!thrown_in) thrown_in = e;
-        }
+        for (const any_fiber& f : left) thrown_in.kill(f);
+        for (const any_fiber& f : left) thrown_in.join(f);
     }
-    if (thrown_in) std::rethrow_exception(thrown_in);
+    thrown_in.rethrow();
 }
 
 }  // namespace tendril::detail

@@ -27,30 +27,25 @@ struct sleeper final : detail::waiter, detail::timer_node {
     bool endless = false;
 };
 
+void sleep_past(time_point when) {
+    sleeper s;
+    s.endless = when == never;
+    if (!s.endless) hub_internals::timers(s.fiber.home->owner).arm(s, when);
+    detail::park(s);
+}
+
 }  // namespace
 
 void sleep_until(time_point when) {
-    sleeper s;
-    hub& h = s.fiber.home->owner;
-    if (when == never) {
-        s.endless = true;
-    } else if (when <= h.now()) {
-        detail::yield_now();
-        return;
-    } else {
-        hub_internals::timers(h).arm(s, when);
-    }
-    detail::park(s);
+    if (when <= hub::current().now()) return detail::yield_now();
+    sleep_past(when);
 }
 
 namespace detail {
 
 void sleep_for(duration d) {
-    if (d == duration::zero()) {
-        yield_now();
-    } else {
-        sleep_until(after(hub::current().now(), d));
-    }
+    if (d == duration::zero()) return yield_now();
+    sleep_past(after(hub::current().now(), d));
 }
 
 void fail_duration(const char* what) {

@@ -5,7 +5,12 @@
 namespace tendril::detail {
 
 void set_initial_name(fiber_core& core, const std::string& name) {
-    extras_of(core).name = name;
+    try {
+        extras_of(core).name = name;
+    } catch (...) {
+        release(core);
+        throw;
+    }
 }
 
 }  // namespace tendril::detail

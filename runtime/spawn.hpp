@@ -100,15 +100,17 @@ inline constexpr std::size_t largest_callable = 1024;
 template <class R, class Call>
 fiber_core& place_fiber(const spawn_options& o, Call&& call, on_failure policy) {
     if constexpr (sizeof(Call) > largest_callable) {
-        auto boxed = [box = std::make_unique<Call>(
-                          std::move(call))]() -> decltype(auto) { return (*box)(); };
+        auto boxed = [box = std::make_unique<Call>(std::forward<Call>(
+                          call))]() -> decltype(auto) { return (*box)(); };
         return place_fiber<R>(o, std::move(boxed), policy);
     } else {
         return make_core<spawn_block<R, Call>>(fiber_kind::spawned, o.stack_size,
-                                               o.where, std::move(call), policy);
+                                               o.where, std::forward<Call>(call),
+                                               policy);
     }
 }
 
+// Of a fiber that the caller alone holds. THROWS  std::bad_alloc, and it is gone then.
 void set_initial_name(fiber_core& core, const std::string& name);
 
 template <class F, class... Args>
@@ -134,8 +136,8 @@ fiber_core& make_fiber(const spawn_options& o,
     using R = stored_result<spawn_result<F, Args...>>;
     fiber_core& core = place_fiber<R>(
         o, Call{{std::forward<F>(f), std::forward<Args>(args)...}}, policy);
-    core.refs.store(2, std::memory_order_relaxed);
     if (!o.name.empty()) set_initial_name(core, o.name);
+    core.refs.store(2, std::memory_order_relaxed);
     return core;
 }
 

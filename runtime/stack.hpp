@@ -15,13 +15,13 @@ namespace tendril {
 
 // Bytes usable by a fiber that asks for nothing else. Room for printf, getaddrinfo or
 // a TLS handshake.
-inline constexpr std::size_t default_stack_size = 256 * 1024;
+inline constexpr std::size_t default_stack_size = std::size_t{256} * 1024;
 
 // Bytes; a spawn that asks for less is a fiber_error (bad_argument).
-inline constexpr std::size_t minimum_stack_size = 16 * 1024;
+inline constexpr std::size_t minimum_stack_size = std::size_t{16} * 1024;
 
 // Bytes of guard below each stack; every access to it faults.
-inline constexpr std::size_t stack_guard_size = 68 * 1024;
+inline constexpr std::size_t stack_guard_size = std::size_t{68} * 1024;
 
 // Sets the size, in bytes, of stacks of fibers that this thread spawns from here on
 // without a size of their own, and returns the previous one. Rounded up to a page.

@@ -8,7 +8,7 @@
 
 namespace tendril {
 
-timeout::timeout(duration d, std::exception_ptr error)
+timeout::timeout(checked limit, std::exception_ptr error)
     : fiber_(detail::current_scheduler().current), error_(std::move(error)) {
     if (fiber_->home->on_loop()) {
         detail::fail(errc::in_hub,
@@ -25,7 +25,7 @@ timeout::timeout(duration d, std::exception_ptr error)
         throw timed_out(self);
     };
     hub& h = fiber_->home->owner;
-    const time_point deadline = detail::after(h.now(), d);
+    const time_point deadline = detail::after(h.now(), limit.value);
     if (deadline != never) hub_internals::timers(h).arm(*this, deadline);
 }
 

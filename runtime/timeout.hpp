@@ -42,17 +42,19 @@ class timeout : detail::timer_node, detail::interrupt {
     // in_hub.
     template <class Rep, class Period>
     explicit timeout(std::chrono::duration<Rep, Period> d)
-        : timeout(detail::checked_duration(d), std::exception_ptr()) {}
+        : timeout(d, std::exception_ptr()) {}
 
     // Throws a copy of `error` instead; the original lives as long as the scope.
     template <class Rep, class Period, class E>
 
     requires(!std::same_as<std::decay_t<E>, std::exception_ptr>)
         timeout(std::chrono::duration<Rep, Period> d, E&& error)
-        : timeout(detail::checked_duration(d),
-                  std::make_exception_ptr(std::forward<E>(error))) {}
+        : timeout(d, std::make_exception_ptr(std::forward<E>(error))) {}
 
-    timeout(duration d, std::exception_ptr error);
+    // A null `error` means timed_out.
+    template <class Rep, class Period>
+    timeout(std::chrono::duration<Rep, Period> d, std::exception_ptr error)
+        : timeout(checked{detail::checked_duration(d)}, std::move(error)) {}
 
     timeout(const timeout&) = delete;
     timeout& operator=(const timeout&) = delete;
@@ -82,6 +84,12 @@ class timeout : detail::timer_node, detail::interrupt {
     }
 
   private:
+    struct checked {
+        duration value;
+    };
+
+    timeout(checked limit, std::exception_ptr error);
+
     detail::fiber_core* fiber_;
     std::exception_ptr error_;
     bool expired_ = false;

@@ -10,10 +10,21 @@ constexpr std::size_t ways = 4;
 
 }  // namespace
 
+// Entries are handed on field by field, in registers: one that has just been written to
+// memory and is read back in wider parts stalls the processor.
+[[gnu::always_inline]] inline void timer_queue::rise(std::size_t at, entry e) noexcept {
+    while (at > 0) {
+        const std::size_t parent = (at - 1) / ways;
+        if (!e.before(heap_[parent])) break;
+        place(at, heap_[parent]);
+        at = parent;
+    }
+    place(at, e);
+}
+
 void timer_queue::arm(timer_node& t, time_point deadline) {
-    const entry e{deadline, ++counter_, &t};
-    heap_.push_back(e);
-    rise(heap_.size() - 1, e);
+    heap_.emplace_back();
+    rise(heap_.size() - 1, {deadline, ++counter_, &t});
 }
 
 void timer_queue::disarm(timer_node& t) noexcept {
@@ -37,16 +48,6 @@ timer_node* timer_queue::take_due(time_point now, std::uint64_t limit) noexcept 
     timer_node* const due = first.timer;
     disarm(*due);
     return due;
-}
-
-void timer_queue::rise(std::size_t at, entry e) noexcept {
-    while (at > 0) {
-        const std::size_t parent = (at - 1) / ways;
-        if (!e.before(heap_[parent])) break;
-        place(at, heap_[parent]);
-        at = parent;
-    }
-    place(at, e);
 }
 
 void timer_queue::sink(std::size_t at, entry e) noexcept {

@@ -2,14 +2,17 @@
 #include <tendril/runtime/detail/scheduler.hpp>
 #include <tendril/runtime/trace.hpp>
 
+#include <memory>
 #include <utility>
 
 namespace tendril {
 
 tracer set_trace(tracer t) {
     detail::scheduler& s = detail::current_scheduler();
-    s.errands = s.errands || t;
-    return std::exchange(s.trace, std::move(t));
+    const auto before =
+        std::exchange(s.trace, t ? std::make_shared<tracer>(std::move(t)) : nullptr);
+    s.errands = s.errands || s.trace;
+    return before ? *before : tracer();
 }
 
 }  // namespace tendril

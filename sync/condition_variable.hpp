@@ -33,7 +33,7 @@ class condition_variable {
     condition_variable() = default;
     condition_variable(const condition_variable&) = delete;
     condition_variable& operator=(const condition_variable&) = delete;
-    // REQUIRES  nobody waits.
+    // REQUIRES  every wait has come back.
     ~condition_variable() = default;
 
     // Parks until notified.

@@ -48,7 +48,7 @@ class event {
     event() = default;
     event(const event&) = delete;
     event& operator=(const event&) = delete;
-    // REQUIRES  nobody waits.
+    // REQUIRES  every wait has come back.
     ~event() = default;
 
     // Sends `result` and makes all who wait ready. Does not park.
@@ -112,9 +112,10 @@ class event {
     // As new: the next send() is the first. What waiters were sent is theirs.
     // THROWS  fiber_error (unset) if nothing was sent.
     void reset() {
+        shared_outcome old;  // destroyed without the lock: that may run user code
         const std::lock_guard held(lock_);
         if (!sent_) detail::fail(errc::unset, "an event was reset that was never sent");
-        sent_.reset();
+        old.swap(sent_);
     }
 
   private:

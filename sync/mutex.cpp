@@ -17,8 +17,8 @@ const detail::fiber_core* self() {
 
 bool mutex::try_lock() {
     const std::lock_guard held(lock_);
-    if (owner_ != nullptr) return false;
-    owner_ = self();
+    if (owner_ != 0) return false;
+    owner_ = self()->id;
     return true;
 }
 
@@ -29,11 +29,11 @@ bool mutex::try_lock_until(time_point deadline) {
 bool mutex::lock_as(time_point deadline, wait_queue::interrupts how) {
     const detail::fiber_core* const me = self();
     std::unique_lock held(lock_);
-    if (owner_ == nullptr) {
-        owner_ = me;
+    if (owner_ == 0) {
+        owner_ = me->id;
         return true;
     }
-    if (owner_ == me) {
+    if (owner_ == me->id) {
         held.unlock();
         detail::fail(errc::already_set,
                      describe(*me) + " locks a mutex that it holds already");
@@ -45,17 +45,17 @@ bool mutex::lock_as(time_point deadline, wait_queue::interrupts how) {
 void mutex::unlock() {
     wait_queue::taken_one woken;
     std::unique_lock held(lock_);
-    if (owner_ != self()) {
+    if (owner_ != self()->id) {
         held.unlock();
         detail::fail(errc::not_owner,
                      describe(*self()) + " unlocks a mutex that it does not hold");
     }
     if (line_.empty()) {
-        owner_ = nullptr;
+        owner_ = 0;
         return;
     }
     wait_queue::place& next = line_.take_first();
-    owner_ = &next.fiber;
+    owner_ = next.fiber.id;
     woken.set(next);
 }
 

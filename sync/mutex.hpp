@@ -1,13 +1,15 @@
 // mutex.hpp - one fiber at a time; handed over in order, never grabbed on the way.
 //
 //     mutex m;
-//     std::lock_guard held(m);             // std::unique_lock and scoped_lock work too
+//     std::lock_guard held(m);             // std::unique_lock works too
+//     std::scoped_lock both(from, to);     // several at once, without deadlock
 //
 // unlock() gives the mutex to the fiber that has waited longest: it is its owner from
 // that moment, even if it is killed before it runs (it then unlocks as it unwinds). It
 // is held by a fiber, not by a thread, and may be held across anything that parks.
 //
-// Thread rule: any fiber of any thread; not from hub callbacks, except try_lock().
+// Thread rule: any fiber of any thread; in hub callbacks only try_lock(), and unlock()
+// after it, in any callback of that hub.
 //
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
@@ -16,7 +18,13 @@
 #include <tendril/runtime/hub.hpp>
 #include <tendril/sync/wait_queue.hpp>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <functional>
+#include <mutex>
 
 namespace tendril {
 
@@ -29,7 +37,7 @@ class mutex {
     ~mutex() = default;
 
     // Parks until the mutex is the caller's.
-    // THROWS  what is thrown into the fiber (the mutex is not its own then);
+    // THROWS  what is thrown into the fiber (the mutex is not its own then),
     // fiber_error:
     //         in_hub; already_set when the caller holds it already.
     void lock() { try_lock_until(never); }
@@ -57,7 +65,38 @@ class mutex {
 
     wait_queue::lock lock_;
     wait_queue line_;
-    const detail::fiber_core* owner_ = nullptr;
+    std::uint64_t owner_ = 0;  // id of the fiber that holds it; 0: nobody
 };
 
 }  // namespace tendril
+
+// Several at once, in the order of their addresses, each after waiting in its line. The
+// standard's own takes one, tries the others, and when that fails starts over with
+// another; among fibers that may go on for ever, because a mutex that is handed from
+// one to the next is never free for those who try. std::lock() does the same: use this.
+template <std::same_as<tendril::mutex>... More>
+class std::scoped_lock<tendril::mutex, tendril::mutex, More...> {
+    using one = std::unique_lock<tendril::mutex>;
+
+  public:
+    explicit scoped_lock(tendril::mutex& a, tendril::mutex& b, More&... more)
+        : held_{one(a, defer_lock), one(b, defer_lock), one(more, defer_lock)...} {
+        std::sort(held_.begin(), held_.end(), [](const one& l, const one& r) {
+            return std::less<>()(l.mutex(), r.mutex());
+        });
+        for (one& next : held_) next.lock();
+    }
+
+    explicit scoped_lock(adopt_lock_t,
+                         tendril::mutex& a,
+                         tendril::mutex& b,
+                         More&... more)
+        : held_{one(a, adopt_lock), one(b, adopt_lock), one(more, adopt_lock)...} {}
+
+    scoped_lock(const scoped_lock&) = delete;
+    scoped_lock& operator=(const scoped_lock&) = delete;
+    ~scoped_lock() = default;
+
+  private:
+    std::array<one, 2 + sizeof...(More)> held_;
+};

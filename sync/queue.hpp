@@ -27,6 +27,7 @@
 #include <tendril/sync/wait_queue.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -44,16 +45,17 @@ class queue {
 
     queue(const queue&) = delete;
     queue& operator=(const queue&) = delete;
-    // REQUIRES  nobody waits. Items left are destroyed.
+    // REQUIRES  every wait has come back. Items left are destroyed.
     ~queue() = default;
 
     // -- putting
 
     // Puts `item`; parks while there is no room.
-    // THROWS  what is thrown into the fiber (the item was not put then);
-    // std::bad_alloc;
-    //         fiber_error (in_hub).
-    void put(T item) { put_until(std::move(item), never); }
+    // THROWS  what is thrown into the fiber, std::bad_alloc, fiber_error (in_hub); then
+    //         `item` was not put, and is as it was.
+    void put(T&& item) { put_until(std::move(item), never); }
+
+    void put(const T& item) requires std::copy_constructible<T> { put(T(item)); }
 
     // As put(), but false when the time is over first, and `item` is as it was.
     bool put_until(T&& item, time_point deadline) {
@@ -91,16 +93,16 @@ class queue {
     // Takes the oldest item; parks while there is none.
     // THROWS  what is thrown into the fiber (nothing was taken then); fiber_error
     // (in_hub).
-    T get() { return std::move(*get_until(never)); }
+    T get() {
+        std::optional<T> item;
+        get_into(item, never);
+        return std::move(*item);
+    }
 
     // As get(), but nothing when the time is over first.
     std::optional<T> get_until(time_point deadline) {
-        wait_queue::taken_one woken;
-        std::unique_lock held(lock_);
-        std::optional<T> item = take(woken);
-        if (item) return item;
-        getting here(item);
-        getters_.wait(held, here, deadline);
+        std::optional<T> item;
+        get_into(item, deadline);
         return item;
     }
 
@@ -111,9 +113,11 @@ class queue {
 
     // Takes an item if there is one, or somebody waits to put one.
     std::optional<T> try_get() {
+        std::optional<T> item;
         wait_queue::taken_one woken;
         const std::lock_guard held(lock_);
-        return take(woken);
+        take(item, woken);
+        return item;
     }
 
     // -- looking
@@ -143,17 +147,13 @@ class queue {
     }
 
     // Makes room for those who wait to put, or gives up room; items over it stay.
+    // THROWS  std::bad_alloc; some may have been let in then.
     void resize(std::size_t capacity) {
+        wait_queue::taken woken;
         std::unique_lock held(lock_);
         capacity_ = capacity;
         while (!putters_.empty() && items_.size() < capacity_) {
-            if (grow(held)) continue;
-            {
-                wait_queue::taken_one woken;
-                refill(woken);
-                held.unlock();
-            }
-            held.lock();
+            if (!grow(held)) woken.add(refill());
         }
     }
 
@@ -234,29 +234,39 @@ class queue {
         }
     }
 
-    // The oldest item: from the buffer, or, where there is none, out of a putter's
-    // hands.
-    [[gnu::always_inline]] std::optional<T> take(
-        wait_queue::taken_one& woken) noexcept {
-        std::optional<T> item;
-        if (items_.size() > 0) {
-            item.emplace(items_.pop());
-            if (!putters_.empty() && items_.size() < capacity_) refill(woken);
-        } else if (!putters_.empty()) {
-            auto& first = static_cast<putting&>(putters_.take_first());
-            item.emplace(std::move(first.item));
-            ++unfinished_;
-            woken.set(first);
-        }
-        return item;
+    // Into the caller's own optional: one that is returned is written in two parts and
+    // read back as one, which stalls the processor for longer than all the rest takes.
+    void get_into(std::optional<T>& item, time_point deadline) {
+        wait_queue::taken_one woken;
+        std::unique_lock held(lock_);
+        if (take(item, woken)) return;
+        getting here(item);
+        getters_.wait(held, here, deadline);
     }
 
-    // Lets the first putter in line have the room that there is.
-    void refill(wait_queue::taken_one& woken) noexcept {
+    // The oldest item: from the buffer, or, where there is none, out of a putter's
+    // hands.
+    [[gnu::always_inline]] bool take(std::optional<T>& item,
+                                     wait_queue::taken_one& woken) noexcept {
+        if (items_.size() > 0) {
+            item.emplace(items_.pop());
+            if (!putters_.empty() && items_.size() < capacity_) woken.set(refill());
+            return true;
+        }
+        if (putters_.empty()) return false;
+        auto& first = static_cast<putting&>(putters_.take_first());
+        item.emplace(std::move(first.item));
+        ++unfinished_;
+        woken.set(first);
+        return true;
+    }
+
+    // Lets the first putter in line, which is to be woken, have the room that there is.
+    wait_queue::place& refill() noexcept {
         auto& first = static_cast<putting&>(putters_.take_first());
         items_.push(std::move(first.item));
         ++unfinished_;
-        woken.set(first);
+        return first;
     }
 
     // Makes the buffer larger if it is full. True if the lock was given up for that, so

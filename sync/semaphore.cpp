@@ -2,6 +2,7 @@
 #include <tendril/runtime/error.hpp>
 #include <tendril/sync/semaphore.hpp>
 
+#include <limits>
 #include <mutex>
 #include <string>
 
@@ -38,7 +39,12 @@ void semaphore::release(std::ptrdiff_t tokens) {
                      "a semaphore was given " + std::to_string(tokens) + " tokens");
     }
     wait_queue::taken woken;
-    const std::lock_guard held(lock_);
+    std::unique_lock held(lock_);
+    if (tokens > std::numeric_limits<std::ptrdiff_t>::max() - free_) {
+        held.unlock();
+        detail::fail(errc::bad_argument,
+                     "a semaphore was given more tokens than it can count");
+    }
     for (; tokens > 0 && !line_.empty(); --tokens) woken.add(line_.take_first());
     free_ += tokens;
 }

@@ -29,7 +29,7 @@ class semaphore {
     explicit semaphore(std::ptrdiff_t tokens = 1);
     semaphore(const semaphore&) = delete;
     semaphore& operator=(const semaphore&) = delete;
-    // REQUIRES  nobody waits.
+    // REQUIRES  every wait has come back.
     ~semaphore() = default;
 
     // Takes a token, parks until there is one.
@@ -50,7 +50,8 @@ class semaphore {
     }
 
     // Gives tokens back, or new ones; hands them to those who wait. Does not park.
-    // THROWS  fiber_error (bad_argument) for less than one.
+    // THROWS  fiber_error (bad_argument) for less than one, or more than can be
+    // counted.
     void release(std::ptrdiff_t tokens = 1);
 
     // Free tokens, or minus the number of fibers that wait (eventlet's balance).

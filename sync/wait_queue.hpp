@@ -17,15 +17,19 @@
 //             line_.wait(held, here);
 //         }
 //         void open() {
-//             wait_queue::taken go;                    // wakes at its end, without the
-//             lock const std::lock_guard held(lock_); open_ = true; while
-//             (!line_.empty()) go.add(line_.take_first());
+//             wait_queue::taken woken;                 // before the lock, see below
+//             const std::lock_guard held(lock_);
+//             open_ = true;
+//             while (!line_.empty()) woken.add(line_.take_first());
 //         }
 //       private:
 //         wait_queue::lock lock_;
 //         wait_queue line_;
 //         bool open_ = false;
 //     };
+//
+// A primitive may be destroyed once every wait on it has come back; not earlier, also
+// if all have been woken, since a kill of one of them on its way looks for its line.
 //
 // Thread rule: everything under the lock, from any thread; wait() in a fiber.
 //
@@ -103,8 +107,8 @@ class wait_queue {
     }
 
     // Places that have been taken out of a line under the lock, to be woken without it:
-    // a fiber that is woken may destroy the primitive that it waited for, so whoever
-    // wakes must be done with it by then. Declare it before the lock.
+    // the last fiber that comes back from its wait may destroy the primitive, so
+    // whoever wakes must be done with it by then. Declare it before the lock.
     class taken {
       public:
         taken() = default;

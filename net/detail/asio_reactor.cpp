@@ -14,6 +14,7 @@
 //     events
 //
 // SPDX-License-Identifier: BSL-1.0
+#include <tendril/net/detail/boost_error.hpp>
 #include <tendril/net/detail/io_driver.hpp>
 #include <tendril/runtime/detail/doorbell.hpp>
 
@@ -24,6 +25,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/version.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <system_error>
@@ -112,10 +114,67 @@ struct standing_operation final : reactor_op {
     bool starting = false;  // Asio tries each operation once when it starts
 };
 
+// A descriptor of the driver's own, registered while it lives: an event does nothing
+// but end a wait.
+class own_watch {
+  public:
+    own_watch(asio_reactor& owner, int fd);
+    own_watch(const own_watch&) = delete;
+    own_watch& operator=(const own_watch&) = delete;
+
+    ~own_watch() { give_back(); }
+
+  private:
+    void give_back() noexcept {
+        reactor_.deregister_internal_descriptor(fd_, state_);
+        reactor_.cleanup_descriptor_data(state_);
+    }
+
+    epoll_reactor& reactor_;
+    int fd_;
+    descriptor_state* state_ = nullptr;
+    standing_operation op_;
+};
+
+// A timerfd.
+class timer_descriptor {
+  public:
+    timer_descriptor()
+        : fd_(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
+        if (fd_ < 0) {
+            throw std::system_error(errno, std::system_category(), "timerfd_create");
+        }
+    }
+
+    timer_descriptor(const timer_descriptor&) = delete;
+    timer_descriptor& operator=(const timer_descriptor&) = delete;
+
+    ~timer_descriptor() { close(fd_); }
+
+    int fd() const noexcept { return fd_; }
+
+    void set(time_point deadline) noexcept {
+        using namespace std::chrono;
+        if (deadline == set_for_) return;
+        const duration since_boot = deadline.time_since_epoch();
+        itimerspec when{};
+        when.it_value.tv_sec = duration_cast<seconds>(since_boot).count();
+        when.it_value.tv_nsec = (since_boot % seconds(1)).count();
+        timerfd_settime(fd_, TFD_TIMER_ABSTIME, &when, nullptr);
+        set_for_ = deadline;
+    }
+
+  private:
+    int fd_;
+    time_point set_for_ = never;
+};
+
 class asio_reactor final : public io_driver {
   public:
-    explicit asio_reactor(doorbell& bell);
-    ~asio_reactor() override;
+    explicit asio_reactor(doorbell& bell)
+        : bell_watch_(*this, bell.fd()), timer_watch_(*this, timer_.fd()) {}
+
+    ~asio_reactor() override { part_from_sinks(); }
 
     void poll() override { dispatch(0); }
 
@@ -135,11 +194,11 @@ class asio_reactor final : public io_driver {
 
     asio::detail::scheduler& scheduler() noexcept { return scheduler_; }
 
-    intrusive_list<event_sink> sinks;
+    void add(event_sink& sink) noexcept { sinks_.push_back(sink); }
 
   private:
+    epoll_reactor& started_reactor();
     void dispatch(long microseconds);
-    void watch_own(int fd, descriptor_state*& state, standing_operation& op);
 
     // One runner, but posts from other threads are legal: the scheduler's lock stays,
     // the descriptors' go.
@@ -148,16 +207,11 @@ class asio_reactor final : public io_driver {
         context_.get_executor()};
     asio::detail::scheduler& scheduler_{
         asio::use_service<asio::detail::scheduler>(context_)};
-    epoll_reactor& reactor_{asio::use_service<epoll_reactor>(context_)};
-
-    // The doorbell, and a timer for the part of a wait that epoll's milliseconds miss.
-    int timer_fd_;
-    time_point timer_set_for_ = never;
-    descriptor_state* bell_state_ = nullptr;
-    descriptor_state* timer_state_ = nullptr;
-    standing_operation bell_op_{*this, bell_state_, nullptr, direction::read};
-    standing_operation timer_op_{*this, timer_state_, nullptr, direction::read};
-    doorbell& bell_;
+    epoll_reactor& reactor_{started_reactor()};
+    own_watch bell_watch_;
+    // For the part of a wait that epoll's milliseconds miss.
+    timer_descriptor timer_;
+    own_watch timer_watch_;
 };
 
 reactor_op::status standing_operation::perform_it(reactor_op* base) noexcept {
@@ -184,10 +238,15 @@ class asio_watch final : public watch {
                                                                fd, state_, &read_op_);
         if (error != 0) {
             give_back();
-            throw std::system_error(error, std::generic_category(), "epoll_ctl");
+            throw std::system_error(error, std::system_category(), "epoll_ctl");
         }
-        add_events(EPOLLRDHUP);
-        owner.sinks.push_back(sink);
+        try {
+            add_events(EPOLLRDHUP);
+        } catch (...) {
+            give_back();
+            throw;
+        }
+        owner.add(sink);
     }
 
     asio_watch(const asio_watch&) = delete;
@@ -213,11 +272,14 @@ class asio_watch final : public watch {
     // Asio does not ask for EPOLLRDHUP, without which data and FIN that come as one
     // event look like data, and the FIN would be waited for in vain (see
     // descriptor.cpp).
-    void add_events(std::uint32_t more) noexcept {
+    void add_events(std::uint32_t more) {
         std::uint32_t& registered = state_->*member(registered_events_tag{});
         registered |= more;
         epoll_event event{.events = registered, .data = {.ptr = state_}};
-        epoll_ctl(owner_.reactor().*member(epoll_fd_tag{}), EPOLL_CTL_MOD, fd_, &event);
+        const int epoll = owner_.reactor().*member(epoll_fd_tag{});
+        if (epoll_ctl(epoll, EPOLL_CTL_MOD, fd_, &event) < 0) {
+            throw std::system_error(errno, std::system_category(), "epoll_ctl");
+        }
     }
 
     void give_back() noexcept {
@@ -234,31 +296,20 @@ class asio_watch final : public watch {
     bool write_started_ = false;
 };
 
-asio_reactor::asio_reactor(doorbell& bell)
-    : timer_fd_(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)),
-      bell_(bell) {
-    if (timer_fd_ < 0) {
-        throw std::system_error(errno, std::generic_category(), "timerfd_create");
-    }
-    reactor_.init_task();
-    watch_own(bell.fd(), bell_state_, bell_op_);
-    watch_own(timer_fd_, timer_state_, timer_op_);
-}
-
-asio_reactor::~asio_reactor() {
-    while (!sinks.empty()) sinks.front().on_driver_gone();
-    reactor_.deregister_internal_descriptor(bell_.fd(), bell_state_);
-    reactor_.cleanup_descriptor_data(bell_state_);
-    reactor_.deregister_internal_descriptor(timer_fd_, timer_state_);
-    reactor_.cleanup_descriptor_data(timer_state_);
-    close(timer_fd_);
-}
-
-void asio_reactor::watch_own(int fd, descriptor_state*& state, standing_operation& op) {
+own_watch::own_watch(asio_reactor& owner, int fd)
+    : reactor_(owner.reactor()), fd_(fd), op_(owner, state_, nullptr, direction::read) {
     const int error =
-        reactor_.register_internal_descriptor(epoll_reactor::read_op, fd, state, &op);
-    if (error != 0)
-        throw std::system_error(error, std::generic_category(), "epoll_ctl");
+        reactor_.register_internal_descriptor(epoll_reactor::read_op, fd, state_, &op_);
+    if (error != 0) {
+        give_back();
+        throw std::system_error(error, std::system_category(), "epoll_ctl");
+    }
+}
+
+epoll_reactor& asio_reactor::started_reactor() {
+    auto& reactor = asio::use_service<epoll_reactor>(context_);
+    reactor.init_task();
+    return reactor;
 }
 
 void asio_reactor::wait(time_point deadline) {
@@ -267,18 +318,12 @@ void asio_reactor::wait(time_point deadline) {
     const duration left = deadline - clock::now();
     if (left <= duration::zero()) return dispatch(0);
     // Whole milliseconds by epoll's own time limit, which costs nothing; the hub comes
-    // back for the rest.
+    // back for the rest. It also comes back once a day, since that limit is an int.
     if (left >= milliseconds(1)) {
-        return dispatch(duration_cast<microseconds>(floor<milliseconds>(left)).count());
+        const auto limit = std::min<duration>(floor<milliseconds>(left), days(1));
+        return dispatch(duration_cast<microseconds>(limit).count());
     }
-    if (timer_set_for_ != deadline) {
-        const duration since_boot = deadline.time_since_epoch();
-        itimerspec when{};
-        when.it_value.tv_sec = duration_cast<seconds>(since_boot).count();
-        when.it_value.tv_nsec = (since_boot % seconds(1)).count();
-        timerfd_settime(timer_fd_, TFD_TIMER_ABSTIME, &when, nullptr);
-        timer_set_for_ = deadline;
-    }
+    timer_.set(deadline);
     dispatch(-1);
 }
 
@@ -299,7 +344,7 @@ std::unique_ptr<watch> asio_reactor::open(int fd, event_sink& sink) {
 }  // namespace
 
 std::unique_ptr<io_driver> make_io_driver(doorbell& bell) {
-    return std::make_unique<asio_reactor>(bell);
+    return with_std_errors([&] { return std::make_unique<asio_reactor>(bell); });
 }
 
 }  // namespace tendril::detail

@@ -3,12 +3,14 @@
 // Costs an allocation and an epoll_ctl for each wait, and works with every Boost.
 //
 // SPDX-License-Identifier: BSL-1.0
+#include <tendril/net/detail/boost_error.hpp>
 #include <tendril/net/detail/io_driver.hpp>
 #include <tendril/runtime/detail/doorbell.hpp>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -36,21 +38,26 @@ class waits_driver final : public io_driver {
     }
 
     ~waits_driver() override {
-        while (!sinks.empty()) sinks.front().on_driver_gone();
+        part_from_sinks();
         ears_.release();
     }
 
     void poll() override { context_.poll(); }
 
     void wait(time_point deadline) override {
-        const bool any = deadline == never ? context_.run_one() > 0
-                                           : context_.run_one_until(deadline) > 0;
-        if (any) context_.poll();
+        if (deadline == never) {
+            context_.run_one();
+        } else {
+            // Not run_one_until(), which rounds up to milliseconds.
+            alarm_.expires_at(deadline);
+            alarm_.async_wait([](const boost::system::error_code& /*ec*/) {});
+            context_.run_one();
+            alarm_.cancel();
+        }
+        context_.poll();
     }
 
     std::unique_ptr<watch> open(int fd, event_sink& sink) override;
-
-    intrusive_list<event_sink> sinks;
 
   private:
     void listen() {
@@ -65,6 +72,7 @@ class waits_driver final : public io_driver {
     asio::io_context context_{1};
     doorbell& bell_;
     asio::posix::stream_descriptor ears_;
+    asio::steady_timer alarm_{context_};
 };
 
 class waits_watch final : public watch {
@@ -89,13 +97,15 @@ class waits_watch final : public watch {
     void expect(direction d) override {
         using base = asio::posix::descriptor_base;
         bool& armed = shared_->armed[static_cast<std::size_t>(d)];
-        if (std::exchange(armed, true)) return;
+        if (armed) return;
         shared_->descriptor.async_wait(
             d == direction::read ? base::wait_read : base::wait_write,
             [self = shared_, d](const boost::system::error_code& /*ec*/) {
                 self->armed[static_cast<std::size_t>(d)] = false;
                 if (self->sink != nullptr) self->sink->on_event(d, false);
             });
+        // Not before: async_wait may throw.
+        armed = true;
     }
 
   private:
@@ -103,13 +113,14 @@ class waits_watch final : public watch {
 };
 
 std::unique_ptr<watch> waits_driver::open(int fd, event_sink& sink) {
-    return std::make_unique<waits_watch>(context_, sinks, fd, sink);
+    return with_std_errors(
+        [&] { return std::make_unique<waits_watch>(context_, sinks_, fd, sink); });
 }
 
 }  // namespace
 
 std::unique_ptr<io_driver> make_io_driver(doorbell& bell) {
-    return std::make_unique<waits_driver>(bell);
+    return with_std_errors([&] { return std::make_unique<waits_driver>(bell); });
 }
 
 }  // namespace tendril::detail

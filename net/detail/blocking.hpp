@@ -20,51 +20,32 @@ inline time_point deadline_in(duration d) {
     return d == forever ? never : after(hub::current().now(), d);
 }
 
-// Calls `attempt(descriptor&)`, a system call that returns a count or -1 with errno,
-// until it does not meet EAGAIN or EINTR; parks in between, for `limit` in all. Tries
-// first, unless the descriptor knows that to be in vain.
+// Calls `attempt()`, a system call that returns a count or -1 with errno, until it does
+// not meet EAGAIN or EINTR; parks in between, for `limit` in all. Tries first, unless
+// the descriptor knows that to be in vain.
 template <class Attempt>
-std::size_t transfer_bytes(const descriptor_owner& held,
-                           direction way,
+std::size_t transfer_bytes(const descriptor::use& with,
                            duration limit,
                            std::error_code& ec,
                            Attempt attempt) {
-    ec.clear();
+    const bool at_once = limit == duration::zero();
     time_point deadline = never;
     bool parked = false;
-    const auto fail = [&](std::errc code) {
-        ec = std::make_error_code(code);
-        return std::size_t{0};
-    };
-    if (!held || held->closed()) return fail(std::errc::bad_file_descriptor);
-    descriptor& d = *held;
+    if (!with.take_turn(ec)) return 0;
     for (;;) {
-        if (d.worth_trying(way) || limit == duration::zero()) {
-            const ssize_t n = attempt(d);
-            if (n >= 0) {
-                if (!parked) count_speculation();
-                return static_cast<std::size_t>(n);
-            }
+        if (with.worth_trying() || at_once) {
+            const ssize_t n = attempt();
+            if (n >= 0) return static_cast<std::size_t>(n);
             if (errno == EINTR) continue;
-            if (errno != EAGAIN && errno != EWOULDBLOCK) {
+            if ((errno != EAGAIN && errno != EWOULDBLOCK) || at_once) {
                 ec = std::error_code(errno, std::system_category());
                 return 0;
             }
-            if (limit == duration::zero()) {
-                return fail(std::errc::resource_unavailable_try_again);
-            }
-            d.would_block(way);
+            with.would_block();
         }
         if (!parked) deadline = deadline_in(limit);
         parked = true;
-        switch (d.wait(way, deadline)) {
-            case descriptor::woken::ready:
-                break;
-            case descriptor::woken::closed:
-                return fail(std::errc::bad_file_descriptor);
-            case descriptor::woken::timed_out:
-                return fail(std::errc::timed_out);
-        }
+        if (!with.wait(deadline, ec)) return 0;
     }
 }
 

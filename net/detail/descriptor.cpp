@@ -4,6 +4,7 @@
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/hub.hpp>
 
+#include <mutex>
 #include <string>
 
 #include <unistd.h>
@@ -11,11 +12,10 @@
 namespace tendril::detail {
 
 struct descriptor::waiting_fiber final : waiter {
-    waiting_fiber(descriptor& on, direction d, bool deaf)
+    waiting_fiber(descriptor& on, direction d)
         : waiter(stop_waiting, d == direction::read ? "a read" : "a write"),
           on(on),
-          d(d),
-          deaf(deaf) {}
+          d(d) {}
 
     static bool stop_waiting(waiter& w) noexcept {
         auto& self = static_cast<waiting_fiber&>(w);
@@ -26,115 +26,134 @@ struct descriptor::waiting_fiber final : waiter {
 
     descriptor& on;
     direction d;
-    bool deaf;  // events do not wake it
+    bool deaf = false;  // events do not wake it
 };
 
-void descriptor::require_own_thread(const char* call) const {
-    if (home_ == nullptr || home_ == this_scheduler) return;
-    fail(errc::wrong_thread, std::string(call) +
-                                 " on a socket that belongs to another thread, the one "
-                                 "where it was first waited for");
+// -- use
+
+bool descriptor::use::still_open(std::error_code& ec) const {
+    if (!of_.closed()) return true;
+    ec = std::make_error_code(std::errc::bad_file_descriptor);
+    return false;
 }
 
-descriptor::woken descriptor::wait(direction d, time_point deadline) {
-    waiting_fiber here(*this, d, false);
-    return park_in(here, deadline);
+bool descriptor::use::let_others_have_theirs(std::error_code& ec) const {
+    yield_now();
+    return still_open(ec);
 }
 
-descriptor::woken descriptor::pause(direction d, time_point until) {
-    waiting_fiber here(*this, d, true);
-    return park_in(here, until);
-}
+bool descriptor::use::wait(time_point deadline, std::error_code& ec) const {
+    waiting_fiber here(of_, way_);
+    if (!of_.watch_ && !of_.start_watching(ec)) return false;
+    of_.watch_->expect(way_);
+    of_.hopeful_[index(way_)] = false;
 
-descriptor::woken descriptor::park_in(waiting_fiber& here, time_point deadline) {
-    require_own_thread("waiting");
-    waiting_fiber*& place = waiting_[index(here.d)];
-    if (place != nullptr) {
-        fail(errc::second_waiter, describe(here.fiber) +
-                                      " would be the second to wait for " + here.what +
-                                      " on descriptor " + std::to_string(fd_) +
-                                      "; the first is " + describe(place->fiber));
-    }
-    io_driver& driver = current_io_driver();
-    if (!watch_) {
-        watch_ = driver.open(fd_, *this);
-        home_ = here.fiber.home;
-    }
-    if (!here.deaf) {
-        watch_->expect(here.d);
-        hopeful_[index(here.d)] = false;
-    }
+    struct count_parked {
+        io_driver& of;
 
-    struct stay {
-        descriptor& d;
-        io_driver& driver;
+        explicit count_parked(io_driver& of) : of(of) { ++of.parked; }
 
-        ~stay() {
-            --driver.parked;
-            d.drop();
-        }
-    };
+        ~count_parked() { --of.parked; }
+    } const counted(*of_.driver_);
 
-    // The socket may be closed, and go, while this fiber waits.
-    ++references_;
-    ++driver.parked;
-    const stay until_the_end{*this, driver};
-    place = &here;
+    of_.waiting_[index(way_)] = &here;
     const bool in_time = park_until(here, deadline);
-    if (closed()) return woken::closed;
-    return in_time ? woken::ready : woken::timed_out;
+    if (!still_open(ec)) return false;
+    if (!in_time) ec = std::make_error_code(std::errc::timed_out);
+    return in_time;
 }
+
+bool descriptor::use::pause(time_point until, std::error_code& ec) const {
+    waiting_fiber here(of_, way_);
+    here.deaf = true;
+    ++of_.pauses_;
+    of_.waiting_[index(way_)] = &here;
+    park_until(here, until);
+    return still_open(ec);
+}
+
+// -- events
 
 void descriptor::on_event(direction d, bool more_to_come_unseen) noexcept {
     hopeful_[index(d)] = true;
-    if (more_to_come_unseen) more_to_come_unseen_ = true;
+    if (more_to_come_unseen) short_read_is_all_ = false;
     waiting_fiber*& place = waiting_[index(d)];
     if (place != nullptr && !place->deaf) wake(*std::exchange(place, nullptr));
 }
 
-void descriptor::unwatch() noexcept {
-    watch_.reset();
-    home_ = nullptr;
+bool descriptor::start_watching(std::error_code& ec) {
+    try {
+        driver_ = &current_io_driver();
+        watch_ = driver_->open(fd_, *this);
+    } catch (const std::system_error& e) {
+        ec = e.code();
+        return false;
+    }
+    home_.store(this_scheduler, std::memory_order_relaxed);
+    return true;
 }
 
-void descriptor::on_driver_gone() noexcept {
-    unwatch();
+void descriptor::stop_watching() noexcept {
+    watch_.reset();
+    // Whoever sees this may start anew on another thread.
+    home_.store(nullptr, std::memory_order_release);
 }
+
+// -- the end
 
 void descriptor::close() {
     if (closed()) return;
     require_own_thread("close");
-    const int fd = release();
-    ::close(fd);
+    ::close(release());
 }
 
 int descriptor::release() {
     require_own_thread("release");
-    unwatch();
+    stop_watching();
     for (waiting_fiber*& w : waiting_) {
         if (w != nullptr) wake(*std::exchange(w, nullptr));
     }
     return std::exchange(fd_, -1);
 }
 
-void descriptor::give_up() noexcept {
-    if (home_ != nullptr && home_ != this_scheduler) {
-        try {
-            home_->owner.post([this] { give_up(); });
-            return;
-        } catch (const fiber_error&) {
-            // That thread has ended, and the registration with it.
-            home_ = nullptr;
-        }
-    }
-    close();
+void descriptor::close_and_drop() noexcept {
+    if (!closed()) ::close(release());
     drop();
 }
 
-void count_speculation() {
-    scheduler& s = current_scheduler();
-    constexpr unsigned in_a_row = 64;
-    if (++s.speculated >= in_a_row) let_others_run();
+void descriptor::give_up() noexcept {
+    if (belongs_elsewhere()) {
+        // Held, its thread cannot end; but it may be about to, and read no more mail.
+        const std::lock_guard held(io_driver::ends);
+        if (scheduler* const home = home_.load(std::memory_order_relaxed)) {
+            open = [](letter& l) { static_cast<descriptor&>(l).close_and_drop(); };
+            if (!hub_internals::send(home->owner, *this)) given_up_ = true;
+            return;
+        }
+    }
+    close_and_drop();
+}
+
+void descriptor::on_driver_gone() noexcept {
+    stop_watching();
+    if (given_up_) close_and_drop();
+}
+
+// -- misuse
+
+void descriptor::require_own_thread(const char* call) const {
+    if (!belongs_elsewhere()) return;
+    fail(errc::wrong_thread, std::string(call) +
+                                 " of a socket that belongs to another thread, the one "
+                                 "where it was first waited for");
+}
+
+void descriptor::fail_second_user(direction d) const {
+    const char* const what = d == direction::read ? "read" : "write";
+    fail(errc::second_waiter, describe(*current_scheduler().current) +
+                                  " would be the second to " + what +
+                                  " on descriptor " + std::to_string(fd_) +
+                                  "; the first is " + describe(*user_[index(d)]));
 }
 
 }  // namespace tendril::detail

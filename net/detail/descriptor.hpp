@@ -5,29 +5,33 @@
 // made at the first wait, on the thread that waits; from then on it belongs to that
 // thread.
 //
-// At most one fiber waits in each direction; a second one is an error that names both.
-// close() wakes both with a closed error at once. Fibers wait for this object, never
-// for a number, so that whoever gets the number next is no concern of theirs.
+// At most one fiber uses each direction; a second one is an error that names both.
+// close() wakes those who wait with a closed error at once. Fibers use this object, and
+// never a number, so that whoever gets the number next is no concern of theirs.
 //
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
 #include <tendril/net/detail/io_driver.hpp>
 #include <tendril/runtime/clock.hpp>
+#include <tendril/runtime/detail/mailbox.hpp>
 #include <tendril/runtime/park.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
+#include <system_error>
 #include <utility>
 
 namespace tendril::detail {
 
-class descriptor final : event_sink {
+class descriptor final : event_sink, letter {
   public:
-    enum class woken { ready, closed, timed_out };
+    class use;
 
-    // Owns `fd`, which must be non-blocking.
-    explicit descriptor(int fd) noexcept : fd_(fd) {}
+    // Owns `fd`, which must be non-blocking. `is_tcp`: see short_read().
+    explicit descriptor(int fd, bool is_tcp = true) noexcept
+        : fd_(fd), short_read_is_all_(is_tcp) {}
 
     descriptor(const descriptor&) = delete;
     descriptor& operator=(const descriptor&) = delete;
@@ -36,37 +40,18 @@ class descriptor final : event_sink {
 
     bool closed() const noexcept { return fd_ < 0; }
 
-    // False if an attempt is known to meet EAGAIN: nothing has happened since the last
-    // one that did, or since a read that got less than it asked for.
-    bool worth_trying(direction d) const noexcept { return hopeful_[index(d)]; }
-
-    // An attempt has met EAGAIN.
-    void would_block(direction d) noexcept { hopeful_[index(d)] = false; }
-
-    // A read got less than it asked for: what there was is read, unless the peer has
-    // hung up or sent urgent data, which an event seen before would have told. Of what
-    // comes later there will be a new event. REQUIRES  a TCP socket. Others may cut a
-    // read short for other reasons.
-    void short_read() noexcept { hopeful_[0] = more_to_come_unseen_; }
-
-    // Parks until an attempt in this direction may succeed.
-    // THROWS  what is thrown into the fiber; fiber_error: second_waiter, wrong_thread,
-    //         in_hub; std::system_error from epoll.
-    woken wait(direction d, time_point deadline);
-
     // Closes the descriptor and wakes those who wait.
     // THROWS  fiber_error (wrong_thread) if it belongs to another thread.
     void close();
 
-    // Gives up the descriptor without closing it; -1 if it is closed.
+    // The same without closing; returns the descriptor, -1 if it is closed.
     int release();
 
-    // Parks until `until`, or until closed: for who must not try again before, whatever
-    // happens. Otherwise as wait(), but returns timed_out when it is over.
-    woken pause(direction d, time_point until);
+    // How often use::pause() has been called.
+    std::size_t pauses() const noexcept { return pauses_; }
 
-    // The owner goes: closes, and frees this when the last waiting fiber has left. On
-    // another thread than the one it belongs to, that is done there, later.
+    // The owner goes: closes, and frees this when the last user has left. On another
+    // thread than the one it belongs to, that is done there, soon.
     void give_up() noexcept;
 
   private:
@@ -80,21 +65,102 @@ class descriptor final : event_sink {
 
     void on_event(direction d, bool more_to_come_unseen) noexcept override;
     void on_driver_gone() noexcept override;
+
+    bool belongs_elsewhere() const noexcept {
+        const scheduler* const home = home_.load(std::memory_order_acquire);
+        return home != nullptr && home != this_scheduler;
+    }
+
     void require_own_thread(const char* call) const;
-    void unwatch() noexcept;
-    woken park_in(waiting_fiber& here, time_point deadline);
+    [[noreturn]] void fail_second_user(direction d) const;
+    bool start_watching(std::error_code& ec);
+    void stop_watching() noexcept;
+    void close_and_drop() noexcept;
 
     void drop() noexcept {
         if (--references_ == 0) delete this;
     }
 
     int fd_;
-    unsigned references_ = 1;  // the owner, and each fiber that waits
+    unsigned references_ = 1;  // the owner, and each use
     bool hopeful_[2] = {true, true};
-    bool more_to_come_unseen_ = false;
+    bool short_read_is_all_;
+    bool given_up_ = false;  // too late for a letter: the driver's end frees it
+    std::size_t pauses_ = 0;
+    fiber_core* user_[2] = {nullptr, nullptr};
     waiting_fiber* waiting_[2] = {nullptr, nullptr};
-    scheduler* home_ = nullptr;  // of the registration
+    // Set with watch_ by the thread that waits; cleared by another than the caller's
+    // only when that thread ends.
+    std::atomic<scheduler*> home_{nullptr};
+    io_driver* driver_ = nullptr;
     std::unique_ptr<watch> watch_;
+};
+
+// One call of one fiber, from its first attempt to its last: keeps other fibers out of
+// this direction, and the descriptor in memory, even if its owner goes meanwhile.
+class descriptor::use {
+  public:
+    // THROWS  fiber_error: second_waiter, wrong_thread.
+    use(descriptor& of, direction way) : of_(of), way_(way) {
+        if (of.belongs_elsewhere()) [[unlikely]]
+            of.require_own_thread("use");
+        fiber_core*& user = of.user_[index(way)];
+        if (user != nullptr) [[unlikely]]
+            of.fail_second_user(way);
+        user = current_scheduler().current;
+        ++of.references_;
+    }
+
+    use(const use&) = delete;
+    use& operator=(const use&) = delete;
+
+    ~use() {
+        of_.user_[index(way_)] = nullptr;
+        of_.drop();
+    }
+
+    int fd() const noexcept { return of_.fd_; }
+
+    // To be called before the first attempt: when this fiber has had many calls in a
+    // row that succeeded at once, the others get a turn, so that a busy peer can starve
+    // nobody. False if the descriptor has been closed meanwhile.
+    // THROWS  what is thrown into the fiber.
+    bool take_turn(std::error_code& ec) const {
+        constexpr unsigned in_a_row = 64;
+        scheduler& s = *this_scheduler;
+        if (++s.speculated <= in_a_row || s.on_loop()) [[likely]]
+            return true;
+        return let_others_have_theirs(ec);
+    }
+
+    // False if an attempt is known to meet EAGAIN: nothing has happened since the last
+    // one that did, or since a read that got less than it asked for.
+    bool worth_trying() const noexcept { return of_.hopeful_[index(way_)]; }
+
+    // An attempt has met EAGAIN.
+    void would_block() const noexcept { of_.hopeful_[index(way_)] = false; }
+
+    // A read got less than it asked for: what there was is read, unless the peer has
+    // hung up or sent urgent data, which an event seen before would have told. Of what
+    // comes later there will be a new event. Holds for TCP; other sockets may cut a
+    // read short for other reasons, and are tried again.
+    void short_read() const noexcept { of_.hopeful_[0] = !of_.short_read_is_all_; }
+
+    // Parks until an attempt may succeed. False, and why: timed_out;
+    // bad_file_descriptor if it has been closed; what the system says when it cannot be
+    // watched. THROWS  what is thrown into the fiber; fiber_error (in_hub).
+    bool wait(time_point deadline, std::error_code& ec) const;
+
+    // Parks until `until`, whatever happens on the descriptor: for who must not try
+    // again before. False if it has been closed. Otherwise as wait().
+    bool pause(time_point until, std::error_code& ec) const;
+
+  private:
+    bool let_others_have_theirs(std::error_code& ec) const;
+    bool still_open(std::error_code& ec) const;
+
+    descriptor& of_;
+    direction way_;
 };
 
 // What a socket holds. Its end closes the descriptor and wakes those who wait.
@@ -102,7 +168,8 @@ class descriptor_owner {
   public:
     descriptor_owner() noexcept = default;
 
-    explicit descriptor_owner(int fd) : to_(new descriptor(fd)) {}
+    explicit descriptor_owner(int fd, bool is_tcp = true)
+        : to_(new descriptor(fd, is_tcp)) {}
 
     descriptor_owner(descriptor_owner&& other) noexcept
         : to_(std::exchange(other.to_, nullptr)) {}
@@ -125,9 +192,5 @@ class descriptor_owner {
   private:
     descriptor* to_ = nullptr;
 };
-
-// Called after an I/O call that succeeded without parking: lets the others run when one
-// fiber has had many of these in a row, so that a busy peer cannot starve them.
-void count_speculation();
 
 }  // namespace tendril::detail

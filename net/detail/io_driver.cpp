@@ -3,6 +3,9 @@
 #include <tendril/runtime/hub.hpp>
 
 namespace tendril::detail {
+
+std::mutex io_driver::ends;
+
 io_driver& current_io_driver() {
     hub& h = hub::current();
     // Only drivers that know descriptors are worth polling, and only net makes those.

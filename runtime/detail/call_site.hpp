@@ -10,11 +10,11 @@ namespace tendril {
 struct call_site {
     const char* file = "";
     const char* function = "";
-    unsigned line = 0;
+    unsigned long line = 0;  // as wide as the rest, to be copied in one piece
 
     static constexpr call_site current(const char* file = __builtin_FILE(),
                                        const char* function = __builtin_FUNCTION(),
-                                       unsigned line = __builtin_LINE()) noexcept {
+                                       unsigned long line = __builtin_LINE()) noexcept {
         return {file, function, line};
     }
 };

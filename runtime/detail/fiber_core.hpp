@@ -111,7 +111,7 @@ struct fiber_core : runnable {
     spin_lock joiners_lock;
     intrusive_list<waiter> joiners;  // under joiners_lock
     std::exception_ptr failure;      // how it ended, if not by returning
-    fiber_core* parent = nullptr;    // greenlets: where control goes
+    fiber_core* parent = nullptr;    // greenlets: where control goes; held
     void (*dropped)(fiber_core&) noexcept = nullptr;  // suspended, last handle gone
     // What the next raw switch to this one may leave for it before it jumps: a value,
     // into the std::optional that `inbox` points to, of the type `awaits`; or an error.
@@ -145,7 +145,12 @@ inline thread_local scheduler* this_scheduler [[gnu::tls_model("initial-exec")]]
 inline void release(fiber_core& core) noexcept;
 void release_shared(fiber_core& core) noexcept;
 
-// "fiber 7 'reader' (spawned at server.cpp:31)"
+// "fiber 7 'reader' (made at server.cpp:31)"; without the name on other threads, where
+// it might be changing.
 std::string describe(const fiber_core& core);
+
+// Tells the exception hook of a failure that nobody was given (greenlet_exit excepted).
+// The end of every block comes by here, so each is told once.
+void report_unseen(const fiber_core& core) noexcept;
 
 }  // namespace tendril::detail

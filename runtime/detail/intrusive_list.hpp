@@ -14,7 +14,9 @@ struct list_hook {
 
     bool linked() const noexcept { return next != nullptr; }
 
+    // REQUIRES  linked().
     void unlink() noexcept {
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): required above
         prev->next = next;
         next->prev = prev;
         next = prev = nullptr;

@@ -46,9 +46,6 @@ struct sanitizer_state {
 #if defined(TENDRIL_TSAN)
     void* tsan_fiber = nullptr;
 #endif
-#if defined(TENDRIL_VALGRIND)
-    unsigned valgrind_stack = 0;
-#endif
 };
 
 inline bool running_on_valgrind() noexcept {
@@ -56,6 +53,23 @@ inline bool running_on_valgrind() noexcept {
     return RUNNING_ON_VALGRIND != 0;
 #else
     return false;
+#endif
+}
+
+// Tells Valgrind that this memory is a stack, and later that it is one no more. Once
+// for each stack, not for each fiber on it: the notes cost something in every build.
+inline unsigned valgrind_register([[maybe_unused]] void* bottom,
+                                  [[maybe_unused]] std::size_t size) noexcept {
+#if defined(TENDRIL_VALGRIND)
+    return VALGRIND_STACK_REGISTER(bottom, static_cast<std::byte*>(bottom) + size);
+#else
+    return 0;
+#endif
+}
+
+inline void valgrind_deregister([[maybe_unused]] unsigned id) noexcept {
+#if defined(TENDRIL_VALGRIND)
+    VALGRIND_STACK_DEREGISTER(id);
 #endif
 }
 
@@ -77,10 +91,6 @@ inline void sanitizer_begin([[maybe_unused]] sanitizer_state& s,
 #if defined(TENDRIL_TSAN)
     s.tsan_fiber = __tsan_create_fiber(0);
 #endif
-#if defined(TENDRIL_VALGRIND)
-    s.valgrind_stack =
-        VALGRIND_STACK_REGISTER(bottom, static_cast<std::byte*>(bottom) + size);
-#endif
 }
 
 // The thread's own stack, whose bounds ASan tells us at the first switch away from it.
@@ -94,9 +104,6 @@ inline void sanitizer_adopt_thread([[maybe_unused]] sanitizer_state& s) noexcept
 inline void sanitizer_end([[maybe_unused]] sanitizer_state& s) noexcept {
 #if defined(TENDRIL_TSAN)
     __tsan_destroy_fiber(s.tsan_fiber);
-#endif
-#if defined(TENDRIL_VALGRIND)
-    VALGRIND_STACK_DEREGISTER(s.valgrind_stack);
 #endif
 }
 
@@ -120,12 +127,10 @@ inline void sanitizer_end([[maybe_unused]] sanitizer_state& s) noexcept {
     [[maybe_unused]] sanitizer_state& self,
     [[maybe_unused]] sanitizer_state* from) noexcept {
 #if defined(TENDRIL_ASAN)
-    const void* bottom = nullptr;
-    std::size_t size = 0;
-    __sanitizer_finish_switch_fiber(self.fake_stack, &bottom, &size);
-    if (from == nullptr) return;
-    from->bottom = bottom;
-    from->size = size;
+    // No locals: the caller is not instrumented, so their poison would stay behind.
+    __sanitizer_finish_switch_fiber(self.fake_stack,
+                                    from != nullptr ? &from->bottom : nullptr,
+                                    from != nullptr ? &from->size : nullptr);
 #endif
 }
 

@@ -30,14 +30,23 @@ scheduled_call* scheduled_call::make(scheduler& home,
     return made;
 }
 
+void run_callback(const scheduler& s,
+                  unique_function<void()>& f,
+                  const char* where) noexcept {
+    try {
+        f();
+    } catch (const greenlet_exit&) {
+        if (!s.ending) report(std::current_exception(), where);
+    } catch (...) {
+        report(std::current_exception(), where);
+    }
+}
+
 void scheduled_call::run() noexcept {
     const bool creator_ended = creator != nullptr && creator->done.load();
-    if (std::exchange(pending, false) && !creator_ended) {
-        try {
-            f();
-        } catch (...) {
-            report(std::current_exception(), "a hub callback");
-        }
+    const bool too_late = creator_ended || home.ending != made_at_end;
+    if (std::exchange(pending, false) && !too_late) {
+        run_callback(home, f, "a hub callback");
     }
     forget();
 }

@@ -17,7 +17,8 @@ struct scheduled_call final : runnable, timer_node {
     // THROWS  fiber_error (bad_argument) for a null callback.
     static scheduled_call* make(scheduler& home, unique_function<void()> f, bool local);
 
-    // On the hub's stack: calls it, unless cancelled; errors go to the hook.
+    // On the hub's stack: calls it, unless cancelled; errors go to the hook. One from
+    // before its thread's end is not called after it: what it refers to may be gone.
     void run() noexcept;
 
     // True if that is what keeps it from running.
@@ -35,14 +36,21 @@ struct scheduled_call final : runnable, timer_node {
     fiber_core* creator = nullptr;  // held; the callback is void once it has ended
     int references = 2;
     bool pending = true;
+    bool made_at_end;  // of its thread, by a fiber that cleans up
 
   private:
     scheduled_call(scheduler& home, unique_function<void()> f) noexcept
-        : home(home), f(std::move(f)) {}
+        : home(home), f(std::move(f)), made_at_end(home.ending) {}
 
     ~scheduled_call() = default;
     void release_creator() noexcept;
 };
+
+// On the hub's stack: what f() throws goes to the hook, unless it is the kill that ends
+// it with its thread.
+void run_callback(const scheduler& s,
+                  unique_function<void()>& f,
+                  const char* where) noexcept;
 
 // Takes one armed timer out of a queue whose thread is ending, without firing it.
 void forget_armed(timer_queue& timers) noexcept;

@@ -57,7 +57,10 @@ void loop_body(fiber_core& core) {
 }  // namespace
 
 fiber_core::~fiber_core() {
+    if (failure) [[unlikely]]
+        report_unseen(*this);
     delete extras;
+    if (parent != nullptr) release(*parent);
 }
 
 scheduler::scheduler(hub& owner)
@@ -103,22 +106,21 @@ void scheduler::adopt(fiber_core& core, fiber_kind kind, stack memory, call_site
 }
 
 void scheduler::run_errands() noexcept {
-    errands = static_cast<bool>(trace);
+    errands = trace != nullptr;
     if (zombie.bottom != nullptr) {
         sanitizer_end(zombie_sanitizer);
         stacks.give_back(std::exchange(zombie, {}));
     }
+    if (trace) call_tracer();
     if (fiber_core* const left = std::exchange(abandoned, nullptr)) {
         if (left->refs.load(std::memory_order_acquire) == 0) unreferenced(*left);
     }
-    if (trace) call_tracer();
 }
 
 fiber_core& scheduler::settle_end() {
     fiber_core& self = *current;
     self.state = fiber_state::done;
-    left = nullptr;
-    ended_id = self.id;
+    const std::uint64_t id = self.id;
     fiber_core* const successor = std::exchange(heir, nullptr);
     const bool held_itself = self.kind == fiber_kind::spawned;
     const unsigned last = held_itself ? 1 : 0;
@@ -127,31 +129,40 @@ fiber_core& scheduler::settle_end() {
         // Its block goes here, where destructors of the user's are still in a fiber; a
         // parent that only this one held must outlive the switch to it.
         if (successor != nullptr) retain(*successor);
-        errands = true;
-        zombie = self.memory;
-        zombie_sanitizer = self.sanitizer;
+        // These destructors may park, so the stack is given up only after them.
+        const stack memory = self.memory;
+        const sanitizer_state tools = self.sanitizer;
         self.destroy(self);
+        errands = true;
+        zombie = memory;
+        zombie_sanitizer = tools;
         if (successor != nullptr)
             successor->refs.fetch_sub(1, std::memory_order_acq_rel);
     }
+    left = nullptr;
+    ended_id = id;
     return successor != nullptr ? *successor : next_to_run();
 }
 
 void scheduler::end_main() noexcept {
     mark_done(main);
-    drop_locals(main);
+    drop_interrupts(main);
     if (main.refs.fetch_sub(1, std::memory_order_acq_rel) == 1) {
         orphans.fetch_sub(1, std::memory_order_acq_rel);
     }
 }
 
-void scheduler::complete(fiber_core& core) noexcept {
-    mark_done(core);
+void drop_interrupts(fiber_core& core) noexcept {
     while (core.has_interrupts) {
         interrupt& i = core.interrupts.pop_front();
         core.has_interrupts = !core.interrupts.empty();
         if (i.drop != nullptr) i.drop(i);
     }
+}
+
+void scheduler::complete(fiber_core& core) noexcept {
+    mark_done(core);
+    drop_interrupts(core);
     core.in_registry.unlink();
     --living_count;
 }
@@ -179,33 +190,50 @@ bool scheduler::interrupt_fiber(fiber_core& core, interrupt& i) noexcept {
 }
 
 void scheduler::unreferenced(fiber_core& core) noexcept {
-    switch (core.state) {
-        case fiber_state::unstarted:
-            complete(core);
-            [[fallthrough]];
-        case fiber_state::done:
-            free_block(core);
-            break;
-        case fiber_state::suspended:
-            core.dropped(core);
-            break;
-        default:
-            // Running, or on its way through the hub: its frames hold it until it is
-            // suspended by a raw switch or ends.
-            break;
+    // A chain of parents goes one by one: a recursion would take stack for each.
+    fiber_core* next = &core;
+    while (next != nullptr) {
+        fiber_core* const parent = next->parent;
+        switch (next->state) {
+            case fiber_state::unstarted:
+                complete(*next);
+                [[fallthrough]];
+            case fiber_state::done:
+                next->parent = nullptr;
+                free_block(*next);
+                next = parent != nullptr && gives_last(*parent) ? parent : nullptr;
+                break;
+            case fiber_state::suspended:
+                next->dropped(*next);
+                return;
+            default:
+                // Running, or on its way through the hub: its frames hold it until it
+                // is suspended by a raw switch or ends.
+                return;
+        }
     }
 }
 
 void scheduler::call_tracer() noexcept {
     const fiber_core& self = *current;
     const bool thrown = self.inbound_error != nullptr || self.interrupted;
-    try {
-        trace(thrown ? trace_event::thrown : trace_event::switched,
-              left != nullptr ? left->id : ended_id, self.id);
-    } catch (...) {
-        trace = nullptr;
-        errands = false;
-        throw_on_arrival = std::current_exception();
+    std::exception_ptr error;
+    {
+        const in_flight kept(*this);
+        // It may install another, and must not be gone before it has returned.
+        const std::shared_ptr<tracer> running = trace;
+        try {
+            (*running)(thrown ? trace_event::thrown : trace_event::switched,
+                       left != nullptr ? left->id : ended_id, self.id);
+        } catch (...) {
+            trace = nullptr;
+            error = std::current_exception();
+        }
+    }
+    if (error && !self.started && self.kind != fiber_kind::greenlet) {
+        report(std::move(error), "a tracer");
+    } else if (error) {
+        throw_on_arrival = std::move(error);
     }
 }
 
@@ -256,7 +284,8 @@ std::string describe(const fiber_core& core) {
                        : core.kind == fiber_kind::greenlet ? "greenlet "
                                                            : "fiber ";
     text += std::to_string(core.id);
-    if (core.extras && !core.extras->name.empty()) {
+    const bool name_at_rest = core.home == this_scheduler || core.home->closing;
+    if (name_at_rest && core.extras && !core.extras->name.empty()) {
         text += " '" + core.extras->name + "'";
     }
     if (core.site.line != 0) {

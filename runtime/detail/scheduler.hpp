@@ -18,6 +18,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
 namespace tendril {
@@ -77,7 +78,7 @@ struct scheduler {
     sanitizer_state zombie_sanitizer;
     exception_globals* exceptions;        // this thread's
     int* error_number;                    // this thread's errno
-    tracer trace;                         // see trace.hpp
+    std::shared_ptr<tracer> trace;        // see trace.hpp; null: none
     fiber_core* left = nullptr;           // the fiber left last, null if it ended
     std::uint64_t ended_id = 0;           // then its id, for the tracer
     std::exception_ptr throw_on_arrival;  // out of the tracer, for the fiber it ran in
@@ -92,7 +93,8 @@ struct scheduler {
     // Once the thread has ended: blocks that others still hold, plus one for the thread
     // itself while it closes. Whoever takes it to zero deletes the hub.
     std::atomic<std::size_t> orphans{0};
-    std::atomic<bool> closing{false};  // the thread is ending; nothing new runs
+    bool ending = false;  // the thread's own code is over; its fibers are being unwound
+    std::atomic<bool> closing{false};  // they have been; nothing runs any more
 
     // Leaves the current stack for `to`. Returns when somebody comes back.
     void transfer(fiber_core& to);
@@ -100,6 +102,9 @@ struct scheduler {
     // The next ready fiber, or the loop when there is none, a callback is next, or the
     // budget is spent.
     fiber_core& next_to_run() noexcept;
+
+    // What the tracer threw on arrival here goes to the exception hook.
+    void report_tracer() noexcept;
 
     // Leaves for it. The caller has seen to it that the current fiber will be woken.
     void leave();
@@ -125,6 +130,16 @@ struct scheduler {
     void arrive(void* sp, fiber_core* from) noexcept;
 
     void run_errands() noexcept;
+
+    // A greenlet leaves by a raw switch: if nobody holds it, whoever arrives next ends
+    // it.
+    void note_if_abandoned(fiber_core& self) noexcept {
+        if (self.kind == fiber_kind::greenlet &&
+            self.refs.load(std::memory_order_acquire) == 0) {
+            abandoned = &self;
+            errands = true;
+        }
+    }
 
     // A block has been constructed at `memory.top()`: give it a context and an
     // identity.
@@ -153,6 +168,9 @@ struct scheduler {
     void call_tracer() noexcept;
 };
 
+// Takes away what is to be thrown into a fiber that has ended.
+void drop_interrupts(fiber_core& core) noexcept;
+
 // This thread's scheduler, made on first use (with the hub).
 scheduler& make_this_scheduler();
 
@@ -161,14 +179,20 @@ inline scheduler& current_scheduler() {
     return s != nullptr ? *s : make_this_scheduler();
 }
 
-inline void release(fiber_core& core) noexcept {
+// Gives a reference back. True if it was the last one and the core is at home, so that
+// the caller has to call unreferenced().
+inline bool gives_last(fiber_core& core) noexcept {
     // Nobody can add a reference to one that only the caller holds.
     if (core.home == this_scheduler && core.refs.load(std::memory_order_acquire) == 1) {
         core.refs.store(0, std::memory_order_relaxed);
-        core.home->unreferenced(core);
-    } else {
-        release_shared(core);
+        return true;
     }
+    release_shared(core);
+    return false;
+}
+
+inline void release(fiber_core& core) noexcept {
+    if (gives_last(core)) core.home->unreferenced(core);
 }
 
 // Constructs a Core (derived from fiber_core) on a stack of `size` bytes, 0 = default.
@@ -177,9 +201,8 @@ Core& make_core(fiber_kind kind, std::size_t size, call_site site, Args&&... arg
     scheduler& s = current_scheduler();
     const stack memory = s.stacks.take(size);
     constexpr std::size_t alignment = alignof(Core) > 64 ? alignof(Core) : 64;
-    const auto top = reinterpret_cast<std::uintptr_t>(memory.top());
-    auto* const at =
-        reinterpret_cast<void*>((top - sizeof(Core)) / alignment * alignment);
+    std::byte* at = memory.top() - sizeof(Core);
+    at -= reinterpret_cast<std::uintptr_t>(at) % alignment;
     Core* core = nullptr;
     try {
         core = ::new (at) Core(std::forward<Args>(args)...);

@@ -48,6 +48,7 @@ stack_pool::stack_pool() : default_size_(default_stack_size) {
 }
 
 stack_pool::~stack_pool() {
+    for (const unsigned id : valgrind_ids_) valgrind_deregister(id);
     for (const chunk& c : chunks_) munmap(c.at, c.size);
 }
 
@@ -106,6 +107,9 @@ stack stack_pool::carve(size_class& c) {
     install_guard(c.fresh);
     const stack s{c.fresh + stack_guard_size, c.size};
     c.fresh += slot_size(c.size);
+    if (running_on_valgrind()) {
+        valgrind_ids_.push_back(valgrind_register(s.bottom, s.size));
+    }
     return s;
 }
 

@@ -81,6 +81,7 @@ class stack_pool {
     std::deque<size_class> others_;
     std::size_t default_size_ = 0;  // as it was asked for
     std::vector<chunk> chunks_;
+    std::vector<unsigned> valgrind_ids_;  // of all stacks, if Valgrind is watching
     std::size_t in_use_ = 0;
 };
 

@@ -53,12 +53,56 @@ TENDRIL_SWITCHES_STACKS inline void scheduler::transfer(fiber_core& to) {
     arrive(a.sp, a.from);
 }
 
+// Keeps what is on its way to the current fiber while something else happens on its
+// stack first, which may switch: a call of the tracer, or the end of a dropped
+// greenlet.
+class in_flight {
+  public:
+    explicit in_flight(scheduler& s) noexcept
+        : s_(s),
+          self_(*s.current),
+          inbox_(std::exchange(self_.inbox, nullptr)),
+          awaits_(self_.awaits),
+          error_(std::exchange(self_.inbound_error, nullptr)),
+          tracer_error_(std::exchange(s.throw_on_arrival, nullptr)),
+          interrupted_(std::exchange(self_.interrupted, false)) {}
+
+    in_flight(const in_flight&) = delete;
+    in_flight& operator=(const in_flight&) = delete;
+
+    ~in_flight() {
+        if (s_.throw_on_arrival) report(std::move(s_.throw_on_arrival), "a tracer");
+        self_.inbox = inbox_;
+        self_.awaits = awaits_;
+        self_.inbound_error = std::move(error_);
+        s_.throw_on_arrival = std::move(tracer_error_);
+        self_.interrupted = interrupted_;
+    }
+
+  private:
+    scheduler& s_;
+    fiber_core& self_;
+    void* inbox_;
+    const std::type_info* awaits_;
+    std::exception_ptr error_;
+    std::exception_ptr tracer_error_;
+    bool interrupted_;
+};
+
 inline fiber_core& scheduler::next_to_run() noexcept {
     if (budget == 0 || ready.empty()) return loop;
     runnable& next = ready.front();
     if (next.call != nullptr) return loop;
     --budget;
     ready.pop_front();
+    // The one after it, where it will be resumed: with many fibers that is not in the
+    // cache, and there is just time to fetch it.
+    if (!ready.empty() && ready.front().call == nullptr) {
+        const auto& later = static_cast<const fiber_core&>(ready.front());
+        __builtin_prefetch(later.sp);
+        __builtin_prefetch(static_cast<const std::byte*>(later.sp) + 64);
+        __builtin_prefetch(later.next_ready);
+    }
     return static_cast<fiber_core&>(next);
 }
 
@@ -69,6 +113,10 @@ inline void scheduler::leave() {
         return;
     }
     transfer(to);
+    report_tracer();
+}
+
+inline void scheduler::report_tracer() noexcept {
     if (throw_on_arrival) [[unlikely]] {
         report(std::exchange(throw_on_arrival, nullptr), "a tracer");
     }

@@ -16,10 +16,7 @@ namespace tendril::detail {
 // True for a null function pointer, an empty std::function, and the like.
 template <class F>
 bool is_null_callable(const F& f) {
-    if constexpr (std::is_function_v<F>) {
-        return false;
-    } else if constexpr (std::is_pointer_v<F> || std::is_member_pointer_v<F> ||
-                         requires { f == nullptr; }) {
+    if constexpr (!std::is_function_v<F> && requires { f == nullptr; }) {
         return f == nullptr;
     } else {
         return false;
@@ -41,8 +38,8 @@ class unique_function<R(Args...)> {
         unique_function(
             F&& f) {  // NOLINT(google-explicit-constructor): it is a function
         using Target = std::decay_t<F>;
-        const Target* const given = std::addressof(static_cast<const Target&>(f));
-        if (is_null_callable(*given)) return;
+        const auto& given = f;
+        if (is_null_callable(given)) return;
         if constexpr (sizeof(Target) <= room && alignof(Target) <= alignof(void*) &&
                       std::is_nothrow_move_constructible_v<Target>) {
             ::new (static_cast<void*>(&storage_)) Target(std::forward<F>(f));
@@ -71,7 +68,9 @@ class unique_function<R(Args...)> {
 
     explicit operator bool() const noexcept { return actions_ != nullptr; }
 
+    // REQUIRES  it holds something.
     R operator()(Args... args) {
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): required above
         return actions_->call(&storage_, std::forward<Args>(args)...);
     }
 

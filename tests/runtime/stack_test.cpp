@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/hub.hpp>
+#include <tendril/runtime/sleep.hpp>
+#include <tendril/runtime/spawn.hpp>
+#include <tendril/runtime/stack.hpp>
+
+#include <algorithm>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "../support/hub_threads.hpp"
+#include "../support/other_thread.hpp"
+#include <doctest/doctest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace tendril;
+using test::clean_end;
+using test::clean_end_of_threads;
+
+TEST_SUITE_BEGIN("runtime/stack");
+
+namespace {
+
+// Writes to all of a frame of about `Bytes` bytes.
+template <std::size_t Bytes>
+[[gnu::noinline]] int fill_frame() {
+    volatile unsigned char frame[Bytes];
+    for (std::size_t i = 0; i < Bytes; i += 512) frame[i] = 1;
+    int sum = 0;
+    for (std::size_t i = 0; i < Bytes; i += 512) sum += frame[i];
+    return sum;
+}
+
+constexpr std::size_t KiB = 1024;
+
+std::size_t mappings() {
+    std::ifstream maps("/proc/self/maps");
+    return static_cast<std::size_t>(std::count(std::istreambuf_iterator<char>(maps),
+                                               std::istreambuf_iterator<char>(), '\n'));
+}
+
+// -- the overflow, in a process of its own
+
+volatile bool go_on = true;
+std::uintptr_t first_frame = 0;
+std::vector<unsigned char*> neighbours;
+constexpr std::size_t pattern_size = 8 * KiB;
+alignas(16) unsigned char signal_stack[64 * KiB];
+
+[[gnu::noinline]] int recurse(int depth) {
+    volatile unsigned char frame[KiB];
+    frame[0] = static_cast<unsigned char>(depth);
+    return go_on ? recurse(depth + 1) + frame[0] : 0;
+}
+
+// Exits with 0 if the fault is in the guard of the stack that ran over, and the stacks
+// around it are as they were.
+void judge(int, siginfo_t* info, void*) {
+    const auto at = reinterpret_cast<std::uintptr_t>(info->si_addr);
+    const std::uintptr_t depth = first_frame - at;
+    if (depth > default_stack_size + stack_guard_size) _exit(2);
+    if (depth < default_stack_size - 16 * KiB) _exit(3);
+    for (const unsigned char* n : neighbours) {
+        for (std::size_t i = 0; i < pattern_size; ++i) {
+            if (n[i] != 0xA5) _exit(4);
+        }
+    }
+    _exit(0);
+}
+
+void keep_a_pattern() {
+    unsigned char pattern[pattern_size];
+    std::memset(pattern, 0xA5, sizeof pattern);
+    neighbours.push_back(pattern);
+    tendril::sleep(forever);
+}
+
+[[noreturn]] void overflow(bool judged) {
+    const rlimit no_core{0, 0};
+    setrlimit(RLIMIT_CORE, &no_core);
+
+    struct sigaction action {};
+
+    if (judged) {
+        stack_t stack{};
+        stack.ss_sp = signal_stack;
+        stack.ss_size = sizeof signal_stack;
+        sigaltstack(&stack, nullptr);
+        action.sa_sigaction = judge;
+        action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    } else {
+        action.sa_handler = SIG_DFL;
+    }
+    sigaction(SIGSEGV, &action, nullptr);
+    for (int i = 0; i < 3; ++i) spawn(keep_a_pattern);
+    auto victim = spawn([] {
+        yield();
+        int here = 0;
+        first_frame = reinterpret_cast<std::uintptr_t>(&here);
+        return recurse(0);
+    });
+    for (int i = 0; i < 3; ++i) spawn(keep_a_pattern);
+    victim.wait();
+    _exit(1);
+}
+
+int status_of_overflow(bool judged) {
+    const pid_t child = fork();
+    if (child == 0) overflow(judged);
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    return status;
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(clean_end, "a stack has the size it was asked to have") {
+    CHECK(spawn(fill_frame<200 * KiB>).wait() == 400);
+    CHECK(spawn({.stack_size = 4096 * KiB}, fill_frame<3500 * KiB>).wait() == 7000);
+    CHECK(spawn({.stack_size = minimum_stack_size}, fill_frame<4 * KiB>).wait() == 8);
+}
+
+TEST_CASE_FIXTURE(clean_end,
+                  "a stack under the minimum is a bad argument that says it") {
+    CHECK_THROWS_WITH_AS(
+        spawn({.stack_size = minimum_stack_size - 1}, [] {}),
+        "a stack of 16383 bytes was asked for; it must be 16384 or more, and at most "
+        "1 TiB",
+        fiber_error);
+    CHECK_THROWS_AS(spawn({.stack_size = 1}, [] {}), fiber_error);
+    CHECK_THROWS_AS(spawn({.stack_size = SIZE_MAX}, [] {}), fiber_error);
+    CHECK_THROWS_AS(set_default_stack_size(minimum_stack_size - 1), fiber_error);
+    CHECK_THROWS_AS(set_default_stack_size(0), fiber_error);
+    CHECK(hub::current().live_fibers() == 0);
+    CHECK(hub::current().stacks_in_use() == 0);
+}
+
+TEST_CASE_FIXTURE(clean_end, "the default size is this thread's, and can be set back") {
+    CHECK(set_default_stack_size(2048 * KiB) == default_stack_size);
+    CHECK(spawn(fill_frame<1800 * KiB>).wait() == 3600);
+    CHECK(set_default_stack_size(100'000) == 2048 * KiB);
+    CHECK(spawn(fill_frame<64 * KiB>).wait() == 128);
+    CHECK(set_default_stack_size(default_stack_size) == 100'000);
+    CHECK(spawn(fill_frame<200 * KiB>).wait() == 400);
+}
+
+TEST_CASE_FIXTURE(clean_end,
+                  "fibers of many sizes live side by side, and all come back") {
+    const std::size_t sizes[] = {16 * KiB, 40'000, 64 * KiB, 256 * KiB, 1024 * KiB};
+    for (int round = 0; round < 3; ++round) {
+        std::vector<fiber<int>> fibers;
+        for (int i = 0; i < 50; ++i) {
+            fibers.push_back(spawn({.stack_size = sizes[i % 5]}, [] {
+                yield();
+                return fill_frame<4 * KiB>();
+            }));
+        }
+        set_default_stack_size(sizes[round + 1]);
+        for (const auto& f : fibers) CHECK(f.wait() == 8);
+    }
+    set_default_stack_size(default_stack_size);
+    yield();
+    CHECK(hub::current().stacks_in_use() == 0);
+}
+
+TEST_CASE_FIXTURE(clean_end, "100,000 spawns use one stack, and no new mapping") {
+    const hub& h = hub::current();
+    spawn([] {}).wait();
+    const std::size_t before = mappings();
+    std::size_t most = 0;
+    const int spawns = test::repetitions(100'000);
+    for (int i = 0; i < spawns; ++i) {
+        spawn([] {}).wait();
+        most = std::max(most, h.stacks_in_use());
+    }
+    CHECK(most <= 1);
+    CHECK(mappings() <= before + 2);  // the allocator of a sanitizer may take some
+}
+
+TEST_CASE_FIXTURE(clean_end, "an ended fiber keeps its stack as long as a handle") {
+    const hub& h = hub::current();
+    auto f = spawn([] { return 1; });
+    f.wait();
+    yield();
+    CHECK(h.live_fibers() == 0);
+    CHECK(h.stacks_in_use() == 1);
+    f = {};
+    CHECK(h.stacks_in_use() == 0);
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads, "another thread's default is its own") {
+    set_default_stack_size(64 * KiB);
+    test::on_other_thread([] {
+        CHECK(set_default_stack_size(128 * KiB) == default_stack_size);
+        CHECK(spawn(fill_frame<100 * KiB>).wait() == 200);
+    });
+    CHECK(set_default_stack_size(default_stack_size) == 64 * KiB);
+}
+
+TEST_CASE_FIXTURE(clean_end,
+                  "endless recursion hits the guard and no one else's stack") {
+    const int status = status_of_overflow(true);
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+}
+
+TEST_CASE_FIXTURE(clean_end, "endless recursion dies by SIGSEGV") {
+    const int status = status_of_overflow(false);
+    REQUIRE(WIFSIGNALED(status));
+    CHECK(WTERMSIG(status) == SIGSEGV);
+}
+
+TEST_SUITE_END();

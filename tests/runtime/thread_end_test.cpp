@@ -1,0 +1,240 @@
+// What becomes of fibers, callbacks and handles when their thread ends.
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/fiber.hpp>
+#include <tendril/runtime/greenlet.hpp>
+#include <tendril/runtime/hub.hpp>
+#include <tendril/runtime/sleep.hpp>
+#include <tendril/runtime/spawn.hpp>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "../support/errc_of.hpp"
+#include "../support/other_thread.hpp"
+#include <doctest/doctest.h>
+
+using namespace std::chrono_literals;
+using namespace tendril;
+using test::clean_end_of_threads;
+using test::errc_of;
+using test::freed_with_hub;
+using test::on_other_thread;
+
+TEST_SUITE_BEGIN("runtime/hub thread end");
+
+namespace {
+
+// Notes the thread on which it is destroyed.
+struct noted_end {
+    std::vector<std::thread::id>& ends;
+
+    ~noted_end() { ends.push_back(std::this_thread::get_id()); }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "what is parked is unwound, on its own thread") {
+    std::vector<std::thread::id> ends;
+    std::thread::id there;
+    std::weak_ptr<int> hub_memory;
+    fiber<> parked, unstarted, delayed;
+    greenlet<> suspended;
+    on_other_thread([&] {
+        there = std::this_thread::get_id();
+        hub_memory = freed_with_hub();
+        parked = spawn([&] {
+            const noted_end note{ends};
+            tendril::sleep(forever);
+        });
+        spawn([&] {
+            const noted_end note{ends};
+            hub::current().switch_out();
+        });
+        auto me = greenlet<>::current();
+        suspended = greenlet<>([&ends, me]() mutable {
+            const noted_end note{ends};
+            me.switch_to();
+        });
+        suspended.switch_to();
+        yield();
+        auto note = std::shared_ptr<noted_end>(new noted_end{ends});
+        unstarted = spawn([note = std::move(note)] { FAIL_CHECK("too late"); });
+        delayed = spawn_after(1h, [] { FAIL_CHECK("too late"); });
+    });
+    CHECK(ends == std::vector<std::thread::id>(4, there));
+    CHECK(parked.done());
+    CHECK_THROWS_AS(parked.wait(), greenlet_exit);
+    CHECK_THROWS_AS(unstarted.wait(), greenlet_exit);
+    CHECK_THROWS_AS(delayed.wait(), greenlet_exit);
+    CHECK(suspended.dead());
+    CHECK_FALSE(hub_memory.expired());
+    parked = unstarted = delayed = {};
+    suspended = {};
+    CHECK(hub_memory.expired());
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "a result outlives its thread, as long as a handle") {
+    std::weak_ptr<int> hub_memory;
+    fiber<std::string> f;
+    on_other_thread([&] {
+        hub_memory = freed_with_hub();
+        f = spawn([] { return std::string("from another thread"); });
+        f.wait();
+    });
+    CHECK(f.wait() == "from another thread");
+    CHECK_NOTHROW(f.kill());
+    CHECK(errc_of([&] { f.cancel(); }) == errc::thread_exited);
+    CHECK(errc_of([&] { f.link([] {}); }) == errc::thread_exited);
+    CHECK(std::move(f).wait() == "from another thread");
+    CHECK_FALSE(hub_memory.expired());
+    f = {};
+    CHECK(hub_memory.expired());
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "a thread's main fiber is done when the thread has ended") {
+    std::weak_ptr<int> hub_memory;
+    any_fiber its_main;
+    on_other_thread([&] {
+        hub_memory = freed_with_hub();
+        its_main = current();
+        CHECK_FALSE(its_main.done());
+    });
+    CHECK(its_main.done());
+    CHECK(its_main.exception() == nullptr);
+    CHECK_NOTHROW(its_main.kill());
+    CHECK(its_main.join());
+    its_main = {};
+    CHECK(hub_memory.expired());
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "who waits for another thread's main is woken by its end") {
+    hub& home = hub::current();
+    any_fiber its_main;
+    std::jthread other([&] {
+        home.post([&, main = current()] {
+            its_main = main;
+            home.stop();
+        });
+    });
+    home.run_forever();
+    its_main.join();
+    CHECK(its_main.done());
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "a fiber killed before it began does not outlive its thread") {
+    std::weak_ptr<int> hub_memory;
+    on_other_thread([&] {
+        hub_memory = freed_with_hub();
+        spawn([] {}).kill();
+    });
+    CHECK(hub_memory.expired());
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "what was thrown at a main that never parked is dropped") {
+    std::weak_ptr<int> hub_memory;
+    auto part = std::make_shared<int>(1);
+    const std::weak_ptr<int> alive = part;
+    on_other_thread([&] {
+        hub_memory = freed_with_hub();
+        hub::current().call_soon([&, main = current()] { main.kill(part); });
+        part = nullptr;
+        spawn([] {});
+    });
+    CHECK(alive.expired());
+    CHECK(hub_memory.expired());
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "a destructor that parks while its fiber unwinds is waited for") {
+    bool cleaned = false;
+    on_other_thread([&] {
+        spawn([&] {
+            struct slow {
+                bool& cleaned;
+
+                ~slow() {
+                    tendril::sleep(1us);
+                    cleaned = true;
+                }
+            };
+
+            const slow s{cleaned};
+            tendril::sleep(forever);
+        });
+        yield();
+    });
+    CHECK(cleaned);
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "links and clean-up that spawn more leave nothing") {
+    std::weak_ptr<int> hub_memory;
+    int ran = 0;
+    on_other_thread([&] {
+        hub_memory = freed_with_hub();
+        auto f = spawn([] { tendril::sleep(forever); });
+        f.link([&] {
+            ++ran;
+            spawn([&] {
+                ++ran;
+                tendril::sleep(forever);
+            });
+        });
+        yield();
+    });
+    CHECK(ran == 1);  // what is spawned that late never starts
+    CHECK(hub_memory.expired());
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "a fiber that will not die is reported, and its thread ends") {
+    // In which time passes whatever happens, as it does in the real one.
+    struct impatient final : detail::time_source {
+        time_point now() noexcept override { return at += 1ms; }
+
+        bool jump(time_point deadline) noexcept override {
+            at = deadline;
+            return true;
+        }
+
+        void slept(duration) noexcept override {}
+
+        time_point at = clock::now();
+    };
+
+    // What is lost, with what it needs, must not look like a leak: it is kept here.
+    static auto& lost = *new std::vector<hub*>;
+    static impatient time;
+    for (void (*const wait)() : {+[] { tendril::sleep(forever); }, +[] { yield(); }}) {
+        on_other_thread([&] {
+            lost.push_back(&hub::current());
+            hub_internals::set_time_source(hub::current(), &time);
+            spawn([wait] {
+                for (;;) {
+                    try {
+                        wait();
+                    } catch (const greenlet_exit&) {
+                    }
+                }
+            });
+            yield();
+        });
+        REQUIRE(reported.size() == 1);
+        CHECK(reported[0].starts_with("thread end: tendril::fiber_error: "));
+        CHECK(reported[0].find("thread_end_test.cpp") != std::string::npos);
+        reported.clear();
+    }
+}
+
+TEST_SUITE_END();
