@@ -169,26 +169,27 @@ bool kill_here(fiber_core& core, std::exception_ptr error) {
     return core.home->interrupt_fiber(core, *i.release());
 }
 
-void kill_everything(scheduler& s, time_point until) noexcept try {
+void kill_everything(scheduler& s, time_point until) noexcept {
     std::vector<any_fiber> doomed;
-    s.living.for_each([&](registry_hook& h) {
-        retain(*h.core);
-        doomed.push_back(fiber_access::handle<void>(*h.core));
-    });
-    for (const any_fiber& f : doomed) {
-        fiber_core& core = *fiber_access::core(f);
-        if (core.kind == fiber_kind::greenlet && !core.started) {
-            // Nothing of it has run; it goes with its last handle.
-            s.complete(core);
-            core.state = fiber_state::done;
-        } else {
-            kill_here(core, std::make_exception_ptr(greenlet_exit{}));
+    try {
+        s.living.for_each([&](registry_hook& h) {
+            retain(*h.core);
+            doomed.push_back(fiber_access::handle<void>(*h.core));
+        });
+        for (const any_fiber& f : doomed) {
+            fiber_core& core = *fiber_access::core(f);
+            if (core.kind == fiber_kind::greenlet && !core.started) {
+                // Nothing of it has run; it goes with its last handle.
+                s.complete(core);
+                core.state = fiber_state::done;
+            } else {
+                kill_here(core, std::make_exception_ptr(greenlet_exit{}));
+            }
         }
+        for (const any_fiber& f : doomed) f.join(until);
+    } catch (...) {
+        report(std::current_exception(), "thread end");
     }
-    for (const any_fiber& f : doomed) f.join(until);
-
-} catch (...) {
-    report(std::current_exception(), "thread end");
 }
 
 }  // namespace detail

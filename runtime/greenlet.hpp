@@ -29,6 +29,9 @@
 // another thread, as soon as its own hub gets to it. A greenlet whose turn comes by the
 // hub (it sleeps, or waits for I/O) is kept alive by that.
 //
+// A greenlet holds its parent. So one that keeps a handle to itself, or to a child of
+// its own, in its frames is never dropped; it ends with its thread at the latest.
+//
 // A greenlet may call everything that parks: then it is woken by the hub, and a raw
 // switch to it meanwhile is an error, since it would return from a wait that goes on.
 //

@@ -9,6 +9,7 @@
 #include <tendril/runtime/park.hpp>
 
 #include <algorithm>
+#include <mutex>
 #include <string>
 
 namespace tendril {
@@ -28,6 +29,18 @@ struct thread_end {
 };
 
 thread_local thread_end at_thread_end;
+
+// All hubs, also those that ended with fibers that others hold or that would not die:
+// what they have is held by this, and is no leak.
+struct process_hubs {
+    std::mutex mutex;
+    detail::intrusive_list<detail::list_hook> list;
+};
+
+process_hubs& all_hubs() {
+    static auto* const hubs = new process_hubs;
+    return *hubs;
+}
 
 struct posted_call : detail::letter {
     explicit posted_call(hub::callback f) : f(std::move(f)) {}
@@ -74,9 +87,16 @@ bool hub_internals::send(hub& h, detail::letter& l) noexcept {
 hub::hub()
     : scheduler_(*this),
       bell_(detail::doorbell::acquire()),
-      driver_(detail::make_idle_driver(bell_)) {}
+      driver_(detail::make_idle_driver(bell_)) {
+    const std::lock_guard held(all_hubs().mutex);
+    all_hubs().list.push_back(in_process_);
+}
 
 hub::~hub() {
+    {
+        const std::lock_guard held(all_hubs().mutex);
+        in_process_.unlink();
+    }
     bell_.give_back();
 }
 
@@ -98,9 +118,9 @@ void hub::close() noexcept {
     driver_.reset();
     scheduler_.closing = true;
     // Whatever still has a stack: ended fibers that other threads hold, and fibers that
-    // would not die. The main fiber has this thread's, and may be held too. Counted
-    // before the mailbox refuses, so that no drop is missed.
-    scheduler_.orphans.store(stacks_in_use() + 2, std::memory_order_release);
+    // would not die. The main fiber and the loop may be held, too. Counted before the
+    // mailbox refuses, so that no drop is missed.
+    scheduler_.orphans.store(stacks_in_use() + 3, std::memory_order_release);
     // From here on this thread gives references back as any other does.
     detail::this_scheduler = nullptr;
     scheduler_.end_main();

@@ -17,7 +17,8 @@
 // main() is a fiber like any other: it may sleep, wait and do I/O without run_forever.
 //
 // When the thread ends, fibers that are still there are killed (greenlet_exit) and
-// unwound on it; see shutdown rules in runtime/README.md.
+// unwound on it, and callbacks still to come are dropped: what they refer to may be
+// gone. See runtime/README.md.
 //
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
@@ -196,6 +197,7 @@ class hub {
     // gets a turn; the thread's end unwinds it as it does the fibers.
     void unwind_callback() noexcept;
 
+    detail::list_hook in_process_;  // among all hubs
     detail::scheduler scheduler_;
     detail::timer_queue timers_;
     detail::mailbox mail_;

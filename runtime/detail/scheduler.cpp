@@ -145,10 +145,12 @@ fiber_core& scheduler::settle_end() {
 }
 
 void scheduler::end_main() noexcept {
-    mark_done(main);
     drop_interrupts(main);
-    if (main.refs.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-        orphans.fetch_sub(1, std::memory_order_acq_rel);
+    for (fiber_core* const own : {&main, &loop}) {
+        mark_done(*own);
+        if (own->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+            orphans.fetch_sub(1, std::memory_order_acq_rel);
+        }
     }
 }
 
@@ -266,9 +268,9 @@ void release_shared(fiber_core& core) noexcept {
 }
 
 void scheduler::free_orphan(fiber_core& core) noexcept {
-    // The main fiber's block is part of this object. Stacks go with the pool, when the
-    // last orphan has gone.
-    if (&core != &main) {
+    // The blocks of the main fiber and the loop are part of this object. Stacks go with
+    // the pool, when the last orphan has gone.
+    if (&core != &main && &core != &loop) {
         sanitizer_state tools = core.sanitizer;
         core.destroy(core);
         sanitizer_end(tools);

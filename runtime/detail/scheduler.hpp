@@ -148,7 +148,8 @@ struct scheduler {
     // The body of `core` is over (or never will run): wakes those who wait for its end.
     void complete(fiber_core& core) noexcept;
 
-    // The thread ends, and its main fiber with it: those who wait for that are woken.
+    // The thread ends, and with it its main fiber and the loop, whose handles may live
+    // on.
     void end_main() noexcept;
 
     // Destroys the block and gives the stack back. Home thread, not on that stack.

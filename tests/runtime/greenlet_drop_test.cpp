@@ -322,7 +322,6 @@ TEST_CASE_FIXTURE(clean_end, "a kill of the dropper is not thrown out of the dro
 }
 
 TEST_CASE_FIXTURE(clean_end, "a dropped greenlet's result goes nowhere") {
-    std::optional<int> seen;
     greenlet<int> asker([&](int) {
         greenlet<int> g([](int) {
             try {
