@@ -77,7 +77,7 @@ socket listener::accept(std::error_code& ec) {
         int fd = -1;
         const outcome o = try_accept(accepting.fd(), fd);
         if (o == outcome::connection) {
-            socket made{descriptor_owner(fd)};
+            socket made{descriptor_owner::of_new(fd)};
             made.set_no_delay(true);
             return made;
         }
@@ -129,7 +129,7 @@ listener listen(const address& on, const listen_options& o) {
     const int fd =
         ::socket(on.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
     check(fd, "socket for");
-    listener made{descriptor_owner(fd)};
+    listener made{descriptor_owner::of_new(fd)};
     const auto set = [&](int level, int name, bool value) {
         const int number = value ? 1 : 0;
         check(setsockopt(fd, level, name, &number, sizeof number), "setsockopt for");

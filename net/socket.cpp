@@ -190,7 +190,7 @@ socket connect(const address& to, time_limit d, std::error_code& ec) {
         ec = last_error();
         return {};
     }
-    socket made{descriptor_owner(fd)};
+    socket made{descriptor_owner::of_new(fd)};
     ec.clear();
     if (::connect(fd, to.data(), to.size()) < 0) {
         // EINTR: the attempt goes on, as with EINPROGRESS (connect(2)).

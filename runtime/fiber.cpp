@@ -187,6 +187,8 @@ void kill_everything(scheduler& s, time_point until) noexcept {
             }
         }
         for (const any_fiber& f : doomed) f.join(until);
+        doomed.clear();
+        s.wait_for_departures(0, until);
     } catch (...) {
         report(std::current_exception(), "thread end");
     }

@@ -88,7 +88,14 @@ class inner_yield {
 };
 
 void kill_dropped_generator(fiber_core& core) noexcept {
-    kill_dropped(core);
+    if (core.state == fiber_state::suspended) return kill_dropped(core);
+    // It waits for something: it ends when it wakes.
+    static_cast<generator_core&>(core).unowned = true;
+    try {
+        kill_here(core, std::make_exception_ptr(greenlet_exit{}));
+    } catch (...) {
+        report(std::current_exception(), "a generator that was dropped");
+    }
 }
 
 generator_core& init_generator(generator_core& core) noexcept {
@@ -122,8 +129,7 @@ void leave_generator(generator_core& core) {
     if (&self != &core) inner.emplace(core, self);
     core.running = false;
     if (fiber_core* const to = successor_of(core)) {
-        leave_for(*to);
-        after_raw_switch(self);
+        raw_switch(*to);
     } else {
         this_scheduler->owner.switch_out();
     }
@@ -149,13 +155,10 @@ void drop_generator(generator_core& core) noexcept {
     if (core.home != this_scheduler) return release(core);
     core.unowned = true;
     if (core.running) {
-        // It waits for something: it ends when it wakes.
-        try {
-            kill_here(core, std::make_exception_ptr(greenlet_exit{}));
-        } catch (...) {
-            report(std::current_exception(), "a generator that was dropped");
-        }
-        // With a caller, resume() gives the reference back.
+        // Parked without a caller, it is found out by its last reference; with one,
+        // resume() gives that back.
+        const bool held = core.caller != nullptr || core.state == fiber_state::running;
+        if (held) kill_dropped_generator(core);
         if (core.caller == nullptr) release(core);
         return;
     }

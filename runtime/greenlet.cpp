@@ -130,6 +130,9 @@ void report_lost(const fiber_core& core) noexcept {
 }
 
 void kill_dropped(fiber_core& core) noexcept {
+    // Parked, it lives as its wait does: its frames hold it until a raw switch, or its
+    // end.
+    if (core.state != fiber_state::suspended) return;
     retain(core);
     exit_dropped(core, core);
     const bool lost = core.state == fiber_state::suspended && core.refs.load() == 1;

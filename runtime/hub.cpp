@@ -68,12 +68,14 @@ hub& hub_internals::make() {
 }
 
 void hub_internals::close_this_thread() noexcept {
-    detail::scheduler* const s = detail::this_scheduler;
-    if (s == nullptr) return;
-    // exit() called by a fiber: its own stack cannot be unwound from here, nor can the
-    // others be run. The process is ending; they are left as they are.
-    if (s->current != &s->main) return;
-    s->owner.close();
+    // What the last letters held may have used tendril in its destructor, and so made
+    // another hub.
+    while (detail::scheduler* const s = detail::this_scheduler) {
+        // exit() called by a fiber: its own stack cannot be unwound from here, nor can
+        // the others be run. The process is ending; they are left as they are.
+        if (s->current != &s->main) return;
+        s->owner.close();
+    }
 }
 
 bool hub_internals::send(hub& h, detail::letter& l) noexcept {
@@ -132,16 +134,24 @@ void hub::kill_all() noexcept {
     // A fiber may catch its kill and clean up with calls that park, for which it gets a
     // second. One that swallows its kill gets another, but not for ever.
     constexpr int rounds = 3;
-    for (int round = 0; round < rounds && !scheduler_.living.empty(); ++round) {
+    const auto all_gone = [&] {
+        return scheduler_.living.empty() && scheduler_.departing.empty();
+    };
+    for (int round = 0; round < rounds && !all_gone(); ++round) {
         detail::kill_everything(scheduler_,
                                 detail::after(now(), std::chrono::seconds(1)));
     }
-    if (!scheduler_.living.empty()) {
-        const std::string text = "a thread has ended with " +
-                                 describe(*scheduler_.living.front().core) +
+    while (!scheduler_.living.empty()) {
+        detail::fiber_core& core = *scheduler_.living.front().core;
+        const std::string text = "a thread has ended with " + describe(core) +
                                  " still alive, 3 kills later; its stack is lost";
-        detail::report(std::make_exception_ptr(fiber_error(errc::thread_exited, text)),
-                       "thread end");
+        const auto error =
+            std::make_exception_ptr(fiber_error(errc::thread_exited, text));
+        detail::report(error, "thread end");
+        // For those who wait for it on other threads.
+        core.failure = error;
+        core.failure_seen = true;
+        scheduler_.complete(core);
     }
 }
 

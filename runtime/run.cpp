@@ -20,6 +20,17 @@ class postponed {
         }
     }
 
+    // Waits until the fibers that ended since `begin` are gone altogether.
+    void see_off(std::uint64_t begin) {
+        for (bool gone = false; !gone;) {
+            try {
+                gone = this_scheduler->wait_for_departures(begin, never);
+            } catch (...) {
+                keep();
+            }
+        }
+    }
+
     // Waits for the end of `f`; whatever is thrown in meanwhile kills it.
     void join(const any_fiber& f) {
         while (!f.done()) {
@@ -62,10 +73,13 @@ std::vector<any_fiber> living_since(std::uint64_t begin) {
 void finish_run(const any_fiber& first, std::uint64_t begin) {
     postponed thrown_in;
     thrown_in.join(first);
+    thrown_in.see_off(begin);
     // What is left over may spawn more while it cleans up.
     for (auto left = living_since(begin); !left.empty(); left = living_since(begin)) {
         for (const any_fiber& f : left) thrown_in.kill(f);
         for (const any_fiber& f : left) thrown_in.join(f);
+        left.clear();
+        thrown_in.see_off(begin);
     }
     thrown_in.rethrow();
 }

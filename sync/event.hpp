@@ -143,7 +143,7 @@ class event {
     }
 
     shared_outcome await(time_point deadline) {
-        std::unique_lock held(lock_);
+        auto held = wait_queue::hold_to_wait(lock_);
         if (sent_) return sent_;
         waiting here;
         line_.wait(held, here, deadline);

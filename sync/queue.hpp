@@ -62,7 +62,7 @@ class queue {
         bool rendezvous = false;
         {
             wait_queue::taken_one woken;
-            std::unique_lock held(lock_);
+            auto held = wait_queue::hold_to_wait(lock_);
             const handed how = hand_over(held, item, woken);
             if (how == handed::no) {
                 putting here(item);
@@ -176,7 +176,7 @@ class queue {
     // Parks until task_done() has been called for everything that was put.
     // THROWS  what is thrown into the fiber; fiber_error (in_hub).
     void join() {
-        std::unique_lock held(lock_);
+        auto held = wait_queue::hold_to_wait(lock_);
         if (unfinished_ == 0) return;
         wait_queue::place here("queue::join");
         joiners_.wait(held, here);
@@ -238,7 +238,7 @@ class queue {
     // read back as one, which stalls the processor for longer than all the rest takes.
     void get_into(std::optional<T>& item, time_point deadline) {
         wait_queue::taken_one woken;
-        std::unique_lock held(lock_);
+        auto held = wait_queue::hold_to_wait(lock_);
         if (take(item, woken)) return;
         getting here(item);
         getters_.wait(held, here, deadline);

@@ -23,7 +23,7 @@ bool semaphore::try_acquire() noexcept {
 }
 
 bool semaphore::try_acquire_until(time_point deadline) {
-    std::unique_lock held(lock_);
+    auto held = wait_queue::hold_to_wait(lock_);
     // release() hands tokens on directly, so a free one means that nobody waits.
     if (free_ > 0) {
         --free_;

@@ -11,7 +11,7 @@
 //     class gate {                                     // open() lets everybody through
 //       public:
 //         void pass() {
-//             std::unique_lock held(lock_);
+//             auto held = wait_queue::hold_to_wait(lock_);
 //             if (open_) return;
 //             wait_queue::place here("gate");
 //             line_.wait(held, here);
@@ -50,6 +50,14 @@ class wait_queue {
   public:
     // For a few instructions: never park, call user code or allocate under it.
     using lock = detail::spin_lock;
+
+    // Takes the lock of a line in which this fiber may have to wait. The thread's hub is
+    // made first if it has none yet, since a place needs it and the lock allows no
+    // allocation.
+    static std::unique_lock<lock> hold_to_wait(lock& guard) {
+        detail::current_scheduler();
+        return std::unique_lock(guard);
+    }
 
     // Whether a kill or timeout may end the wait.
     enum class interrupts { thrown, held_back };

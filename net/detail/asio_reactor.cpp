@@ -258,8 +258,11 @@ class asio_watch final : public watch {
     }
 
     void expect(direction d) override {
-        if (d == direction::read || std::exchange(write_started_, true)) return;
-        // Asks epoll for EPOLLOUT from here on, which reports it at once if it is true.
+        if (d == direction::read || write_started_) return;
+        // Not left to start_op(), which could not say that it failed. From here on epoll
+        // reports when writing is possible, and at once if it is.
+        add_events(EPOLLOUT);
+        write_started_ = true;
         write_op_.starting = true;
         owner_.reactor().start_op(epoll_reactor::write_op, fd_, state_, &write_op_,
                                   false, true);
@@ -274,12 +277,12 @@ class asio_watch final : public watch {
     // descriptor.cpp).
     void add_events(std::uint32_t more) {
         std::uint32_t& registered = state_->*member(registered_events_tag{});
-        registered |= more;
-        epoll_event event{.events = registered, .data = {.ptr = state_}};
+        epoll_event event{.events = registered | more, .data = {.ptr = state_}};
         const int epoll = owner_.reactor().*member(epoll_fd_tag{});
         if (epoll_ctl(epoll, EPOLL_CTL_MOD, fd_, &event) < 0) {
             throw std::system_error(errno, std::system_category(), "epoll_ctl");
         }
+        registered |= more;
     }
 
     void give_back() noexcept {

@@ -98,12 +98,14 @@ class waits_watch final : public watch {
         using base = asio::posix::descriptor_base;
         bool& armed = shared_->armed[static_cast<std::size_t>(d)];
         if (armed) return;
-        shared_->descriptor.async_wait(
-            d == direction::read ? base::wait_read : base::wait_write,
-            [self = shared_, d](const boost::system::error_code& /*ec*/) {
-                self->armed[static_cast<std::size_t>(d)] = false;
-                if (self->sink != nullptr) self->sink->on_event(d, false);
-            });
+        with_std_errors([&] {
+            shared_->descriptor.async_wait(
+                d == direction::read ? base::wait_read : base::wait_write,
+                [self = shared_, d](const boost::system::error_code& /*ec*/) {
+                    self->armed[static_cast<std::size_t>(d)] = false;
+                    if (self->sink != nullptr) self->sink->on_event(d, false);
+                });
+        });
         // Not before: async_wait may throw.
         armed = true;
     }

@@ -44,8 +44,7 @@ bool descriptor::use::let_others_have_theirs(std::error_code& ec) const {
 
 bool descriptor::use::wait(time_point deadline, std::error_code& ec) const {
     waiting_fiber here(of_, way_);
-    if (!of_.watch_ && !of_.start_watching(ec)) return false;
-    of_.watch_->expect(way_);
+    if (!of_.start_expecting(way_, ec)) return false;
     of_.hopeful_[index(way_)] = false;
 
     struct count_parked {
@@ -81,16 +80,19 @@ void descriptor::on_event(direction d, bool more_to_come_unseen) noexcept {
     if (place != nullptr && !place->deaf) wake(*std::exchange(place, nullptr));
 }
 
-bool descriptor::start_watching(std::error_code& ec) {
+bool descriptor::start_expecting(direction d, std::error_code& ec) {
     try {
-        driver_ = &current_io_driver();
-        watch_ = driver_->open(fd_, *this);
+        if (!watch_) {
+            driver_ = &current_io_driver();
+            watch_ = driver_->open(fd_, *this);
+            home_.store(this_scheduler, std::memory_order_relaxed);
+        }
+        watch_->expect(d);
+        return true;
     } catch (const std::system_error& e) {
         ec = e.code();
         return false;
     }
-    home_.store(this_scheduler, std::memory_order_relaxed);
-    return true;
 }
 
 void descriptor::stop_watching() noexcept {
@@ -127,7 +129,9 @@ void descriptor::give_up() noexcept {
         const std::lock_guard held(io_driver::ends);
         if (scheduler* const home = home_.load(std::memory_order_relaxed)) {
             open = [](letter& l) { static_cast<descriptor&>(l).close_and_drop(); };
-            if (!hub_internals::send(home->owner, *this)) given_up_ = true;
+            // Taken for certain: a hub parts from its descriptors before its mailbox
+            // refuses.
+            hub_internals::send(home->owner, *this);
             return;
         }
     }
@@ -136,7 +140,15 @@ void descriptor::give_up() noexcept {
 
 void descriptor::on_driver_gone() noexcept {
     stop_watching();
-    if (given_up_) close_and_drop();
+}
+
+descriptor_owner descriptor_owner::of_new(int fd) {
+    try {
+        return descriptor_owner(fd);
+    } catch (...) {
+        ::close(fd);
+        throw;
+    }
 }
 
 // -- misuse

@@ -73,7 +73,7 @@ class descriptor final : event_sink, letter {
 
     void require_own_thread(const char* call) const;
     [[noreturn]] void fail_second_user(direction d) const;
-    bool start_watching(std::error_code& ec);
+    bool start_expecting(direction d, std::error_code& ec);
     void stop_watching() noexcept;
     void close_and_drop() noexcept;
 
@@ -85,7 +85,6 @@ class descriptor final : event_sink, letter {
     unsigned references_ = 1;  // the owner, and each use
     bool hopeful_[2] = {true, true};
     bool short_read_is_all_;
-    bool given_up_ = false;  // too late for a letter: the driver's end frees it
     std::size_t pauses_ = 0;
     fiber_core* user_[2] = {nullptr, nullptr};
     waiting_fiber* waiting_[2] = {nullptr, nullptr};
@@ -170,6 +169,9 @@ class descriptor_owner {
 
     explicit descriptor_owner(int fd, bool is_tcp = true)
         : to_(new descriptor(fd, is_tcp)) {}
+
+    // The constructor leaves `fd` to the caller when it throws; this closes it.
+    static descriptor_owner of_new(int fd);
 
     descriptor_owner(descriptor_owner&& other) noexcept
         : to_(std::exchange(other.to_, nullptr)) {}

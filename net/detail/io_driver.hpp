@@ -40,7 +40,7 @@ class watch {
     virtual ~watch() = default;
 
     // A read, or write, has met EAGAIN: the sink must be told when that changes. May
-    // tell it for no reason.
+    // tell it for no reason. THROWS  std::system_error.
     virtual void expect(direction d) = 0;
 };
 

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <system_error>
 
@@ -26,13 +27,12 @@ doorbell& doorbell::acquire() {
             return *spare;
         }
     }
-    const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (fd < 0) {
+    std::unique_ptr<doorbell> made(new doorbell);
+    made->fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (made->fd_ < 0) {
         throw std::system_error(errno, std::generic_category(), "eventfd for a hub");
     }
-    auto* const made = new doorbell;
-    made->fd_ = fd;
-    return *made;
+    return *made.release();
 }
 
 void doorbell::give_back() noexcept {

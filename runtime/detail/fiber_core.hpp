@@ -112,7 +112,7 @@ struct fiber_core : runnable {
     intrusive_list<waiter> joiners;  // under joiners_lock
     std::exception_ptr failure;      // how it ended, if not by returning
     fiber_core* parent = nullptr;    // greenlets: where control goes; held
-    void (*dropped)(fiber_core&) noexcept = nullptr;  // suspended, last handle gone
+    void (*dropped)(fiber_core&) noexcept = nullptr;  // left, and held by nobody
     // What the next raw switch to this one may leave for it before it jumps: a value,
     // into the std::optional that `inbox` points to, of the type `awaits`; or an error.
     void* inbox = nullptr;

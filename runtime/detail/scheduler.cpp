@@ -43,10 +43,14 @@ std::atomic<std::uint64_t> hubs_made{0};
     jump_for_good(to.sp);
 }
 
+void wake_all(intrusive_list<waiter>& line) noexcept {
+    while (!line.empty()) wake(line.pop_front());
+}
+
 void mark_done(fiber_core& core) noexcept {
     const std::lock_guard lock(core.joiners_lock);
     core.done.store(true, std::memory_order_release);
-    while (!core.joiners.empty()) wake(core.joiners.pop_front());
+    wake_all(core.joiners);
 }
 
 // The loop never ends by itself; its stack goes with the hub.
@@ -132,7 +136,14 @@ fiber_core& scheduler::settle_end() {
         // These destructors may park, so the stack is given up only after them.
         const stack memory = self.memory;
         const sanitizer_state tools = self.sanitizer;
+        // They may take a handle to the fiber they are in and drop it again.
+        self.refs.store(1, std::memory_order_relaxed);
+        departure mine;
+        mine.id = id;
+        departing.push_back(mine);
         self.destroy(self);
+        mine.unlink();
+        wake_all(watching_departures);
         errands = true;
         zombie = memory;
         zombie_sanitizer = tools;
@@ -142,6 +153,28 @@ fiber_core& scheduler::settle_end() {
     left = nullptr;
     ended_id = id;
     return successor != nullptr ? *successor : next_to_run();
+}
+
+bool scheduler::wait_for_departures(std::uint64_t begin, time_point deadline) {
+    struct watcher final : waiter {
+        watcher()
+            : waiter(
+                  [](waiter& w) noexcept {
+                      if (!w.linked()) return false;
+                      w.unlink();
+                      return true;
+                  },
+                  "destructors in ended fibers") {}
+    };
+
+    for (;;) {
+        bool any = false;
+        departing.for_each([&](const departure& d) { any = any || d.id >= begin; });
+        if (!any) return true;
+        watcher w;
+        watching_departures.push_back(w);
+        if (!park_until(w, deadline)) return false;
+    }
 }
 
 void scheduler::end_main() noexcept {
@@ -205,12 +238,11 @@ void scheduler::unreferenced(fiber_core& core) noexcept {
                 free_block(*next);
                 next = parent != nullptr && gives_last(*parent) ? parent : nullptr;
                 break;
-            case fiber_state::suspended:
-                next->dropped(*next);
+            case fiber_state::running:
+                // Its frames hold it until it leaves or ends.
                 return;
             default:
-                // Running, or on its way through the hub: its frames hold it until it
-                // is suspended by a raw switch or ends.
+                next->dropped(*next);
                 return;
         }
     }

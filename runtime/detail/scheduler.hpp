@@ -12,6 +12,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <tendril/runtime/clock.hpp>
 #include <tendril/runtime/detail/fiber_core.hpp>
 #include <tendril/runtime/detail/unique_function.hpp>
 #include <tendril/runtime/trace.hpp>
@@ -55,6 +56,12 @@ class ready_queue {
     runnable** last_ = &first_;
 };
 
+// A fiber that has ended and that nobody holds, while destructors of what it leaves
+// behind run on its stack, and maybe park.
+struct departure : list_hook {
+    std::uint64_t id = 0;
+};
+
 struct scheduler {
     explicit scheduler(hub& owner);
     scheduler(const scheduler&) = delete;
@@ -88,6 +95,8 @@ struct scheduler {
     fiber_core main;                       // the thread's own stack
     intrusive_list<registry_hook> living;  // started or not, not yet done
     std::size_t living_count = 0;
+    intrusive_list<departure> departing;
+    intrusive_list<waiter> watching_departures;
     std::uint64_t next_id;
     stack_pool stacks;
     // Once the thread has ended: blocks that others still hold, plus one for the thread
@@ -151,6 +160,10 @@ struct scheduler {
     // The thread ends, and with it its main fiber and the loop, whose handles may live
     // on.
     void end_main() noexcept;
+
+    // Parks until no fiber whose id is `begin` or later is departing. False if
+    // `deadline` came first.
+    bool wait_for_departures(std::uint64_t begin, time_point deadline);
 
     // Destroys the block and gives the stack back. Home thread, not on that stack.
     void free_block(fiber_core& core) noexcept;
