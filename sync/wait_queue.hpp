@@ -51,8 +51,8 @@ class wait_queue {
     // For a few instructions: never park, call user code or allocate under it.
     using lock = detail::spin_lock;
 
-    // Takes the lock of a line in which this fiber may have to wait. The thread's hub is
-    // made first if it has none yet, since a place needs it and the lock allows no
+    // Takes the lock of a line in which this fiber may have to wait. The thread's hub
+    // is made first if it has none yet, since a place needs it and the lock allows no
     // allocation.
     static std::unique_lock<lock> hold_to_wait(lock& guard) {
         detail::current_scheduler();

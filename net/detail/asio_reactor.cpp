@@ -259,8 +259,8 @@ class asio_watch final : public watch {
 
     void expect(direction d) override {
         if (d == direction::read || write_started_) return;
-        // Not left to start_op(), which could not say that it failed. From here on epoll
-        // reports when writing is possible, and at once if it is.
+        // Not left to start_op(), which could not say that it failed. From here on
+        // epoll reports when writing is possible, and at once if it is.
         add_events(EPOLLOUT);
         write_started_ = true;
         write_op_.starting = true;

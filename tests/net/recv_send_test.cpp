@@ -70,7 +70,7 @@ TEST_CASE_FIXTURE(clean_net_end,
     test::stuff(client);
     client.set_write_timeout(0s);
     const auto would_block = std::errc::resource_unavailable_try_again;
-    CHECK(code_of([&] { client.send("x"); }) == would_block);
+    CHECK(code_of([&, &client = client] { client.send("x"); }) == would_block);
     client.set_write_timeout(10s);
     const auto begin = clock::now();
     CHECK(client.send("") == 0);
@@ -195,9 +195,9 @@ TEST_CASE_FIXTURE(clean_net_end, "options are set and read") {
     CHECK(client.option(SOL_SOCKET, SO_KEEPALIVE) == 0);
     client.set_option(IPPROTO_TCP, TCP_KEEPIDLE, 77);
     CHECK(client.option(IPPROTO_TCP, TCP_KEEPIDLE) == 77);
-    CHECK(code_of([&] { client.set_option(SOL_SOCKET, -1, 1); }) ==
+    CHECK(code_of([&, &client = client] { client.set_option(SOL_SOCKET, -1, 1); }) ==
           std::errc::no_protocol_option);
-    CHECK(code_of([&] { client.option(SOL_SOCKET, -1); }) ==
+    CHECK(code_of([&, &client = client] { client.option(SOL_SOCKET, -1); }) ==
           std::errc::no_protocol_option);
 }
 
@@ -212,7 +212,8 @@ TEST_CASE_FIXTURE(clean_net_end,
     net::socket other = std::move(client);
     CHECK_FALSE(client.is_open());
     CHECK(client.native_handle() == -1);
-    CHECK(code_of([&] { client.send("x"); }) == std::errc::bad_file_descriptor);
+    CHECK(code_of([&, &client = client] { client.send("x"); }) ==
+          std::errc::bad_file_descriptor);
     CHECK(other.native_handle() == fd);
     other.send_all("mine now");
     CHECK(read_some(server) == "mine now");

@@ -3,8 +3,10 @@
 //
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/net/listener.hpp>
+#include <tendril/net/serve.hpp>
 #include <tendril/net/socket.hpp>
 #include <tendril/runtime/hub.hpp>
+#include <tendril/runtime/run.hpp>
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 
@@ -19,6 +21,7 @@
 #include "../support/loopback.hpp"
 #include <doctest/doctest.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 namespace {
@@ -37,7 +40,7 @@ struct call {
     }
 };
 
-call waits, controls, recvs, sends, accepts, connects;
+call waits, controls, recvs, sends, accepts, connects, maps;
 std::function<void(int)> before_wait;  // given the time limit
 long allocations = 0;
 
@@ -76,6 +79,14 @@ ssize_t send(int fd, const void* buffer, size_t size, int flags) {
 int accept4(int fd, sockaddr* address, socklen_t* size, int flags) {
     if (accepts.fails()) return -1;
     return static_cast<int>(syscall(SYS_accept4, fd, address, size, flags));
+}
+
+// Only those of stacks fail.
+void* mmap(
+    void* at, size_t size, int access, int flags, int fd, off_t offset) noexcept {
+    if ((flags & MAP_STACK) != 0 && maps.fails()) return MAP_FAILED;
+    return reinterpret_cast<void*>(
+        syscall(SYS_mmap, at, size, access, flags, fd, offset));
 }
 
 int connect(int fd, const sockaddr* address, socklen_t size) {
@@ -311,6 +322,47 @@ TEST_CASE_FIXTURE(clean_net_end,
 
     client.send_all("!");
     CHECK(read_some(server) == "!");
+}
+
+TEST_CASE_FIXTURE(clean_net_end,
+                  "so is one that is watched for reading, and not for writing" *
+                      doctest::skip(only_public)) {
+    auto [client, server] = connect_pair();
+    auto reader = spawn([&server = server] { return read_some(server); });
+    yield();
+    const std::string flood(32'000'000, 'x');
+    for (int attempts = 0; attempts < 2; ++attempts) {
+        controls.errors = {ENOSPC};
+        CHECK(code_of([&, &server = server] { server.send_all(flood); }) ==
+              std::errc::no_space_on_device);
+    }
+    client.send_all("!");
+    CHECK(reader.wait() == "!");
+}
+
+TEST_CASE_FIXTURE(
+    clean_net_end,
+    "a connection that there is no stack for is closed, and others come") {
+    net::listener port = net::listen("127.0.0.1", 0);
+    const net::address there = port.local_address();
+    run([&] {
+        spawn([&] { net::serve(std::move(port), [](net::socket s) { echo(s); }); });
+        std::vector<net::socket> served;
+        // Until the pool of stacks has to ask the system for more.
+        for (bool refused = false; !refused;) {
+            maps.errors = std::vector(100, ENOMEM);
+            net::socket next = net::connect(there);
+            std::error_code ec;
+            std::array<char, 1> answer{};
+            next.send_all("?", ec);
+            refused = next.recv(answer, ec) == 0;
+            if (!refused) served.push_back(std::move(next));
+        }
+        maps.errors.clear();
+        net::socket last = net::connect(there);
+        last.send_all("?");
+        CHECK(read_some(last, 1) == "?");
+    });
 }
 
 TEST_SUITE_END();

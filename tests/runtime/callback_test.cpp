@@ -10,12 +10,14 @@
 #include <vector>
 
 #include "../support/clean_end.hpp"
+#include "../support/errc_of.hpp"
 #include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;
 using namespace tendril;
 using test::clean_end;
+using test::errc_of;
 using test::virtual_time;
 
 TEST_SUITE_BEGIN("runtime/hub callbacks");
@@ -105,6 +107,25 @@ TEST_CASE_FIXTURE(clean_end,
     CHECK_FALSE(soon.cancel());
     tendril::sleep(2s);
     CHECK_FALSE(later.cancel());
+}
+
+TEST_CASE_FIXTURE(clean_end, "a bare function is a callback like any other") {
+    virtual_time time;
+    static int calls;
+    calls = 0;
+    void (&count)() = *+[] { ++calls; };
+    hub& h = hub::current();
+    h.call_soon(count);
+    h.call_later(0s, &count);
+    h.post(count);
+    auto f = spawn([] {});
+    f.link(count);
+    tendril::sleep(1ms);
+    CHECK(calls == 4);
+    void (*const none)() = nullptr;
+    CHECK(errc_of([&] { h.call_soon(none); }) == errc::bad_argument);
+    CHECK(errc_of([&] { h.post(none); }) == errc::bad_argument);
+    CHECK(errc_of([&] { f.link(none); }) == errc::bad_argument);
 }
 
 TEST_CASE_FIXTURE(clean_end, "copies of a timer are one timer, an empty one is none") {

@@ -255,6 +255,19 @@ TEST_CASE_FIXTURE(clean_end, "a result is destroyed with the last handle, not be
     CHECK(alive.expired());
 }
 
+TEST_CASE_FIXTURE(clean_end, "a handle may go, or change, while it is waited on") {
+    for (const bool reassigned : {false, true}) {
+        auto f = spawn([] { yield(), yield(); });
+        const auto other = spawn([] {});
+        auto waiter = spawn([&] { return errc_of([&] { f.wait(); }); });
+        auto joiner = spawn([&] { return f.join(); });
+        yield();
+        f = reassigned ? other : fiber<>();
+        CHECK(waiter.wait() == errc::dead);
+        CHECK(joiner.wait());
+    }
+}
+
 TEST_CASE_FIXTURE(clean_end, "a result that nobody wants may park in its destructor") {
     virtual_time time;
 

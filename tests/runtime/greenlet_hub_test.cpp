@@ -10,10 +10,12 @@
 #include <tendril/runtime/timeout.hpp>
 
 #include <chrono>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "../support/at_end.hpp"
 #include "../support/clean_end.hpp"
 #include "../support/errc_of.hpp"
 #include "../support/virtual_time.hpp"
@@ -21,6 +23,7 @@
 
 using namespace std::chrono_literals;
 using namespace tendril;
+using test::at_end;
 using test::clean_end;
 using test::errc_of;
 using test::virtual_time;
@@ -111,6 +114,23 @@ TEST_CASE_FIXTURE(clean_end,
     });
     CHECK(giver.switch_to(7) == 8);
     CHECK(got == 7);
+}
+
+TEST_CASE_FIXTURE(clean_end, "one that nobody holds is unwound when it leaves") {
+    auto me = greenlet<>::current();
+    for (const bool through_hub : {false, true}) {
+        bool unwound = false;
+        std::optional<greenlet<>> g;
+        g.emplace([&] {
+            const at_end note{[&] { unwound = true; }};
+            g.reset();
+            if (!through_hub) return me.switch_to();
+            hub::current().call_soon([me]() mutable { me.switch_to(); });
+            hub::current().switch_out();
+        });
+        g->switch_to();
+        CHECK(unwound);
+    }
 }
 
 TEST_CASE_FIXTURE(clean_end, "switch_out may be left by an exception") {

@@ -224,9 +224,10 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
 
     static impatient time;
     for (void (*const wait)() : {+[] { tendril::sleep(forever); }, +[] { yield(); }}) {
+        fiber<> immortal;
         on_other_thread([&] {
             hub_internals::set_time_source(hub::current(), &time);
-            spawn([wait] {
+            immortal = spawn([wait] {
                 for (;;) {
                     try {
                         wait();
@@ -240,6 +241,8 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
         CHECK(reported[0].starts_with("thread end: tendril::fiber_error: "));
         CHECK(reported[0].find("thread_end_test.cpp") != std::string::npos);
         reported.clear();
+        // Who waits for it on another thread is told.
+        CHECK(errc_of([&] { immortal.wait(); }) == errc::thread_exited);
     }
 }
 

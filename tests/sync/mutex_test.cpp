@@ -129,6 +129,21 @@ TEST_CASE_FIXTURE(clean_end, "locking it twice is an error that names the fiber"
     CHECK(is_free(m));
 }
 
+TEST_CASE_FIXTURE(clean_end, "a fiber in the place of one that ended owns nothing") {
+    mutex m;
+    const auto place = [&](bool first) -> const void* {
+        if (first) {
+            m.lock();  // and forgets it
+        } else {
+            CHECK(errc_of([&] { m.unlock(); }) == errc::not_owner);
+            CHECK_FALSE(m.try_lock());
+        }
+        return detail::this_scheduler->current;
+    };
+    const void* const taken = spawn(place, true).wait();
+    CHECK(spawn(place, false).wait() == taken);
+}
+
 TEST_CASE_FIXTURE(clean_end, "the standard's guards work with it") {
     virtual_time time;
     mutex m;

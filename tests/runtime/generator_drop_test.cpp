@@ -1,0 +1,101 @@
+// generator_drop_test.cpp - the generator object goes while its body is somewhere.
+//
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/generator.hpp>
+#include <tendril/runtime/hub.hpp>
+#include <tendril/runtime/sleep.hpp>
+#include <tendril/runtime/spawn.hpp>
+#include <tendril/runtime/timeout.hpp>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "../support/clean_end.hpp"
+#include "../support/other_thread.hpp"
+#include "../support/virtual_time.hpp"
+#include <doctest/doctest.h>
+
+using namespace std::chrono_literals;
+using namespace tendril;
+using test::clean_end;
+using test::clean_end_of_threads;
+using test::virtual_time;
+
+namespace {
+
+// Its body is parked for an hour: the caller of next() has run out of time.
+generator<int> parked_in_its_body(std::string& log) {
+    generator<int> g([&log](auto& yield) {
+        try {
+            tendril::sleep(1h);
+            yield(1);
+        } catch (const greenlet_exit&) {
+            log += "exit";
+            throw;
+        }
+    });
+    CHECK_FALSE(timeout::silent(1s, [&] { g.next(); }));
+    return g;
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("runtime/generator dropped");
+
+TEST_CASE_FIXTURE(clean_end, "a parked body ends when its generator goes") {
+    virtual_time time;
+    std::string log;
+    { const auto g = parked_in_its_body(log); }
+    yield();
+    CHECK(log == "exit");
+    CHECK(time.passed() == 1s);
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads, "also when it goes on another thread") {
+    virtual_time time;
+    std::string log;
+    std::optional<generator<int>> g(parked_in_its_body(log));
+    std::thread([&] { g.reset(); }).join();
+    tendril::sleep(1s);
+    CHECK(log == "exit");
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads, "a suspended one, too") {
+    virtual_time time;
+    std::string log;
+    std::optional<generator<int>> g(std::in_place, [&log](auto& yield) {
+        try {
+            yield(1);
+        } catch (const greenlet_exit&) {
+            log += "exit";
+            throw;
+        }
+    });
+    CHECK(g->next() == 1);
+    std::thread([&] { g.reset(); }).join();
+    tendril::sleep(1s);
+    CHECK(log == "exit");
+}
+
+TEST_CASE_FIXTURE(clean_end, "a parked body that yields on is reported, not hidden") {
+    virtual_time time;
+    hub& h = hub::current();
+    const std::size_t before = h.live_fibers();
+    std::optional<generator<int>> g(std::in_place, [](auto& yield) {
+        try {
+            tendril::sleep(1h);
+        } catch (const greenlet_exit&) {
+        }
+        // Only the second exit ends it.
+        yield(1);
+    });
+    CHECK_FALSE(timeout::silent(1s, [&] { g->next(); }));
+    g.reset();
+    yield();
+    CHECK(h.live_fibers() == before);
+}
+
+TEST_SUITE_END();
