@@ -31,7 +31,7 @@ void deliver_mail(std::shared_ptr<member> to) {
 }
 
 void chat(net::socket connection) {
-    const auto me = std::make_shared<member>(std::move(connection));
+    const auto me = std::make_shared<member>(member{std::move(connection)});
     const auto delivery = tendril::spawn(deliver_mail, me);
     members.insert(me);
     std::string text;

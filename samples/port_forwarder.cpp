@@ -40,7 +40,8 @@ void forward(net::socket client, net::address to) {
         std::printf("%s: %s\n", to.to_string().c_str(), failed.message().c_str());
         return;
     }
-    const auto t = std::make_shared<tunnel>(std::move(client), std::move(target));
+    const auto t =
+        std::make_shared<tunnel>(tunnel{std::move(client), std::move(target)});
     tendril::spawn(pump, t, std::ref(t->client), std::ref(t->target));
     tendril::spawn(pump, t, std::ref(t->target), std::ref(t->client));
 }
