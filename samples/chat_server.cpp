@@ -18,6 +18,8 @@ namespace {
 // One fiber reads from the connection, another writes the mail to it: a member who
 // reads slowly holds up nobody, and misses what does not fit.
 struct member {
+    explicit member(net::socket s) : connection(std::move(s)) {}
+
     net::socket connection;
     tendril::queue<std::string> mail{100};
 };
@@ -31,7 +33,7 @@ void deliver_mail(std::shared_ptr<member> to) {
 }
 
 void chat(net::socket connection) {
-    const auto me = std::make_shared<member>(member{std::move(connection)});
+    const auto me = std::make_shared<member>(std::move(connection));
     const auto delivery = tendril::spawn(deliver_mail, me);
     members.insert(me);
     std::string text;
