@@ -57,6 +57,11 @@ std::string describe(std::exception_ptr error) {
     return text;
 }
 
+bool is_greenlet_exit(const std::exception_ptr& error) noexcept {
+    const std::type_info* const type = error.__cxa_exception_type();
+    return type != nullptr && *type == typeid(greenlet_exit);
+}
+
 void report(std::exception_ptr error, std::string_view where) noexcept {
     try {
         exception_hook hook;

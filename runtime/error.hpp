@@ -15,11 +15,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <concepts>
 #include <exception>
 #include <functional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace tendril {
 
@@ -89,6 +91,12 @@ void report(std::exception_ptr error, std::string_view where) noexcept;
 
 // "std::runtime_error: disk full", "greenlet_exit", "an exception of type X".
 std::string describe(std::exception_ptr error);
+
+bool is_greenlet_exit(const std::exception_ptr& error) noexcept;
+
+// What can be thrown. An exception_ptr cannot: it stands for what it points to.
+template <class E>
+concept exception_object = !std::same_as<std::decay_t<E>, std::exception_ptr>;
 
 [[noreturn]] void fail(errc code, const std::string& sentence);
 

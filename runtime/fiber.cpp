@@ -9,7 +9,6 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -54,11 +53,6 @@ struct joiner final : waiter {
 
     fiber_core& target;
 };
-
-bool is_exit(const std::exception_ptr& error) {
-    const std::type_info* const type = error.__cxa_exception_type();
-    return type != nullptr && *type == typeid(greenlet_exit);
-}
 
 // Takes `core`, unstarted and spawned, out of line for good.
 bool never_start(fiber_core& core, std::exception_ptr error) noexcept {
@@ -115,7 +109,7 @@ void start(timer_node& t) {
 }  // namespace
 
 void report_unseen(const fiber_core& core) noexcept {
-    if (core.failure_seen || is_exit(core.failure)) return;
+    if (core.failure_seen || is_greenlet_exit(core.failure)) return;
     try {
         report(core.failure, "an exception nobody waited for, of " + describe(core));
     } catch (const std::bad_alloc&) {

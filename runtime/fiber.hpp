@@ -98,10 +98,8 @@ class any_fiber {
     // THROWS  fiber_error (bad_argument) for a null exception_ptr.
     void kill(std::exception_ptr error) const;
 
-    template <class E>
-
-    requires(!std::same_as<std::decay_t<E>, std::exception_ptr>) void kill(
-        E&& error) const {
+    template <detail::exception_object E>
+    void kill(E&& error) const {
         kill(std::make_exception_ptr(std::forward<E>(error)));
     }
 
@@ -170,6 +168,8 @@ class fiber : public any_fiber {
                            std::reference_wrapper<std::remove_reference_t<R>>,
                            R>;
 
+    static constexpr bool is_value = !std::is_void_v<R> && !std::is_reference_v<R>;
+
   public:
     fiber() noexcept = default;
 
@@ -178,15 +178,14 @@ class fiber : public any_fiber {
     // The reference lives as long as some handle. A handle that is given another fiber
     // meanwhile is a fiber_error (dead).
     // THROWS  as join(), too.
-    std::add_lvalue_reference_t<const R> wait() const& requires(
-        !std::is_void_v<R> && !std::is_reference_v<R>) {
+    std::add_lvalue_reference_t<const R> wait() const& requires is_value {
         wait_and_rethrow();
         return *block().result;
     }
 
     // From a handle that goes away, by value: moved if it is the last one. A result
     // that cannot be copied is moved in any case, and gone for other handles.
-    R wait() && requires(!std::is_void_v<R> && !std::is_reference_v<R>) {
+    R wait() && requires is_value {
         wait_and_rethrow();
         auto& result = *block().result;
         if constexpr (std::is_copy_constructible_v<R>) {

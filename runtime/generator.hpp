@@ -208,10 +208,9 @@ class generator {
         return resume(c, std::move(error));
     }
 
-    template <class E>
+    template <detail::exception_object E>
 
-    requires(!std::same_as<std::decay_t<E>, std::exception_ptr>)
-        std::optional<Out> throw_in(E&& error) {
+    std::optional<Out> throw_in(E&& error) {
         return throw_in(std::make_exception_ptr(std::forward<E>(error)));
     }
 

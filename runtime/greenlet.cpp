@@ -39,11 +39,6 @@ bool exit_or_unwind(fiber_core& core) {
 
 }  // namespace
 
-bool is_greenlet_exit(const std::exception_ptr& error) noexcept {
-    const std::type_info* const type = error.__cxa_exception_type();
-    return type != nullptr && *type == typeid(greenlet_exit);
-}
-
 void fail_thread(const fiber_core& core, const char* cannot) {
     const std::string text = std::string("cannot ") + cannot + " " + describe(core);
     if (core.home->closing.load(std::memory_order_acquire)) {

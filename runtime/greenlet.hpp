@@ -147,8 +147,6 @@ fiber_core& receiver_of(fiber_core* target);
 // over.
 fiber_core* heir_of(const fiber_core& core) noexcept;
 
-bool is_greenlet_exit(const std::exception_ptr& error) noexcept;
-
 // Leaves the current greenlet for `to`, which must be resumable by a raw switch.
 // THROWS what the one that switches back throws in here.
 void raw_switch(fiber_core& to);
@@ -299,6 +297,12 @@ fiber_core& make_greenlet(F&& f, fiber_core* parent, std::size_t size, call_site
                          parent);
 }
 
+template <class F>
+concept greenlet_body = !std::derived_from<std::remove_cvref_t<F>, greenlet_ref>;
+
+template <class V>
+concept not_void = !std::is_void_v<V>;
+
 }  // namespace detail
 
 // T: movable, and default-constructible for the switches that bring no value.
@@ -316,13 +320,8 @@ class greenlet : public greenlet_ref {
     // (T run(T); for T = void, or if it takes none, run()). The parent is the greenlet
     // that makes it. Nothing runs yet. Takes a stack from the pool: see stack.hpp.
     // THROWS  fiber_error (bad_argument) for a null callable; std::bad_alloc.
-    template <class F>
-
-    requires(
-        !std::derived_from<std::remove_cvref_t<F>,
-                           greenlet_ref>) explicit greenlet(F&& run,
-                                                            call_site site =
-                                                                call_site::current())
+    template <detail::greenlet_body F>
+    explicit greenlet(F&& run, call_site site = call_site::current())
         : greenlet_ref(
               &detail::make_greenlet<T>(std::forward<F>(run), nullptr, 0, site)) {}
 
@@ -357,9 +356,8 @@ class greenlet : public greenlet_ref {
     //         thread_exited, not_startable (empty handle), parked (it waits for the
     //         hub), value_type (it waits for another type; nothing has happened then).
     // A kill or timeout of a fiber that is away in here is thrown out of here.
-    template <class V = T>
-
-    requires(!std::is_void_v<V>) V switch_to(std::type_identity_t<V> value) {
+    template <detail::not_void V = T>
+    V switch_to(std::type_identity_t<V> value) {
         detail::fiber_core& to = detail::receiver_of(core_);
         detail::fiber_core& self = *detail::this_scheduler->current;
         if (&to == &self) return value;
@@ -382,9 +380,8 @@ class greenlet : public greenlet_ref {
         return resume([&] { detail::raw_throw(core_, std::move(error)); }, self);
     }
 
-    template <class E>
-
-    requires(!std::same_as<std::decay_t<E>, std::exception_ptr>) T throw_in(E&& error) {
+    template <detail::exception_object E>
+    T throw_in(E&& error) {
         return throw_in(std::make_exception_ptr(std::forward<E>(error)));
     }
 

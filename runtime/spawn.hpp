@@ -149,30 +149,26 @@ concept spawnable = std::invocable<std::decay_t<F>, std::decay_t<Args>...> &&
 
 // -- with a handle to the result
 
-template <class F, class... Args>
-
-requires detail::spawnable<F, Args...> fiber<detail::spawn_result<F, Args...>> spawn(
-    const spawn_options& o, F&& f, Args&&... args) {
+template <class... Args, detail::spawnable<Args...> F>
+fiber<detail::spawn_result<F, Args...>> spawn(const spawn_options& o,
+                                              F&& f,
+                                              Args&&... args) {
     detail::fiber_core& core = detail::make_fiber(
         o, detail::on_failure::keep, std::forward<F>(f), std::forward<Args>(args)...);
     core.home->make_ready(core);
     return detail::fiber_access::handle<detail::spawn_result<F, Args...>>(core);
 }
 
-template <class F>
-
-requires detail::spawnable<F> fiber<detail::spawn_result<F>> spawn(
-    F&& f, call_site where = call_site::current()) {
+template <detail::spawnable F>
+fiber<detail::spawn_result<F>> spawn(F&& f, call_site where = call_site::current()) {
     return spawn(spawn_options{.where = where}, std::forward<F>(f));
 }
 
 // With arguments; where it was spawned shows only with spawn_options.
-template <class F, class First, class... Args>
-
-requires detail::spawnable<F, First, Args...>
-    fiber<detail::spawn_result<F, First, Args...>> spawn(F&& f,
-                                                         First&& first,
-                                                         Args&&... args) {
+template <class First, class... Args, detail::spawnable<First, Args...> F>
+fiber<detail::spawn_result<F, First, Args...>> spawn(F&& f,
+                                                     First&& first,
+                                                     Args&&... args) {
     return spawn(spawn_options{.where = {}}, std::forward<F>(f),
                  std::forward<First>(first), std::forward<Args>(args)...);
 }
@@ -181,29 +177,21 @@ requires detail::spawnable<F, First, Args...>
 
 // As spawn, for functions whose result nobody wants: what they throw (greenlet_exit
 // excepted) goes to the exception hook at once.
-template <class F, class... Args>
-
-requires detail::spawnable<F, Args...> any_fiber spawn_n(const spawn_options& o,
-                                                         F&& f,
-                                                         Args&&... args) {
+template <class... Args, detail::spawnable<Args...> F>
+any_fiber spawn_n(const spawn_options& o, F&& f, Args&&... args) {
     detail::fiber_core& core = detail::make_fiber(
         o, detail::on_failure::report, std::forward<F>(f), std::forward<Args>(args)...);
     core.home->make_ready(core);
     return detail::fiber_access::handle<void>(core);
 }
 
-template <class F>
-
-requires detail::spawnable<F> any_fiber
-spawn_n(F&& f, call_site where = call_site::current()) {
+template <detail::spawnable F>
+any_fiber spawn_n(F&& f, call_site where = call_site::current()) {
     return spawn_n(spawn_options{.where = where}, std::forward<F>(f));
 }
 
-template <class F, class First, class... Args>
-
-requires detail::spawnable<F, First, Args...> any_fiber spawn_n(F&& f,
-                                                                First&& first,
-                                                                Args&&... args) {
+template <class First, class... Args, detail::spawnable<First, Args...> F>
+any_fiber spawn_n(F&& f, First&& first, Args&&... args) {
     return spawn_n(spawn_options{.where = {}}, std::forward<F>(f),
                    std::forward<First>(first), std::forward<Args>(args)...);
 }
@@ -212,10 +200,9 @@ requires detail::spawnable<F, First, Args...> any_fiber spawn_n(F&& f,
 
 // As spawn, but the fiber becomes ready only once `d` has passed. Until then cancel()
 // and kill() end it without a trace.
-template <class Rep, class Period, class F, class... Args>
-
-requires detail::spawnable<F, Args...> fiber<detail::spawn_result<F, Args...>>
-spawn_after(std::chrono::duration<Rep, Period> d, F&& f, Args&&... args) {
+template <class Rep, class Period, class... Args, detail::spawnable<Args...> F>
+fiber<detail::spawn_result<F, Args...>> spawn_after(
+    std::chrono::duration<Rep, Period> d, F&& f, Args&&... args) {
     const time_point when =
         detail::after(hub::current().now(), detail::checked_duration(d));
     detail::fiber_core& core =
@@ -228,10 +215,9 @@ spawn_after(std::chrono::duration<Rep, Period> d, F&& f, Args&&... args) {
 
 // As spawn_after, but if the spawning fiber has ended by then, the new one is
 // cancelled.
-template <class Rep, class Period, class F, class... Args>
-
-requires detail::spawnable<F, Args...> fiber<detail::spawn_result<F, Args...>>
-spawn_after_local(std::chrono::duration<Rep, Period> d, F&& f, Args&&... args) {
+template <class Rep, class Period, class... Args, detail::spawnable<Args...> F>
+fiber<detail::spawn_result<F, Args...>> spawn_after_local(
+    std::chrono::duration<Rep, Period> d, F&& f, Args&&... args) {
     const time_point when =
         detail::after(hub::current().now(), detail::checked_duration(d));
     detail::fiber_core& core =

@@ -35,6 +35,13 @@
 
 namespace tendril {
 
+namespace detail {
+
+template <class F>
+concept gives_value = std::invocable<F> && !std::is_void_v<std::invoke_result_t<F>>;
+
+}  // namespace detail
+
 class timeout : detail::timer_node, detail::interrupt {
   public:
     // Throws timed_out after `d`; `forever` never does.
@@ -45,10 +52,8 @@ class timeout : detail::timer_node, detail::interrupt {
         : timeout(d, std::exception_ptr()) {}
 
     // Throws a copy of `error` instead; the original lives as long as the scope.
-    template <class Rep, class Period, class E>
-
-    requires(!std::same_as<std::decay_t<E>, std::exception_ptr>)
-        timeout(std::chrono::duration<Rep, Period> d, E&& error)
+    template <class Rep, class Period, detail::exception_object E>
+    timeout(std::chrono::duration<Rep, Period> d, E&& error)
         : timeout(d, std::make_exception_ptr(std::forward<E>(error))) {}
 
     // A null `error` means timed_out.
@@ -96,11 +101,9 @@ class timeout : detail::timer_node, detail::interrupt {
 };
 
 // f(), or nothing when it takes longer than `d`. For a void f use timeout::silent.
-template <class Rep, class Period, std::invocable F>
-
-requires(!std::is_void_v<std::invoke_result_t<F>>)
-    std::optional<std::invoke_result_t<F>> with_timeout(
-        std::chrono::duration<Rep, Period> d, F&& f) {
+template <class Rep, class Period, detail::gives_value F>
+std::optional<std::invoke_result_t<F>> with_timeout(
+    std::chrono::duration<Rep, Period> d, F&& f) {
     std::optional<std::invoke_result_t<F>> result;
     timeout::silent(d, [&] { result.emplace(std::invoke(std::forward<F>(f))); });
     return result;
@@ -108,10 +111,13 @@ requires(!std::is_void_v<std::invoke_result_t<F>>)
 
 // f(), or `otherwise` when it takes longer than `d`. A timeout of a scope outside
 // passes through, even if it comes first.
-template <class Rep, class Period, std::invocable F, class V>
-
-requires std::convertible_to<V, std::invoke_result_t<F>> std::invoke_result_t<F>
-with_timeout(std::chrono::duration<Rep, Period> d, F&& f, V&& otherwise) {
+template <class Rep,
+          class Period,
+          detail::gives_value F,
+          std::convertible_to<std::invoke_result_t<F>> V>
+std::invoke_result_t<F> with_timeout(std::chrono::duration<Rep, Period> d,
+                                     F&& f,
+                                     V&& otherwise) {
     auto result = with_timeout(d, std::forward<F>(f));
     if (!result) return std::forward<V>(otherwise);
     return std::move(*result);

@@ -66,10 +66,8 @@ class event {
         publish({std::nullopt, std::move(error)});
     }
 
-    template <class E>
-
-    requires(!std::same_as<std::decay_t<E>, std::exception_ptr>) void send_exception(
-        E&& error) {
+    template <detail::exception_object E>
+    void send_exception(E&& error) {
         send_exception(std::make_exception_ptr(std::forward<E>(error)));
     }
 

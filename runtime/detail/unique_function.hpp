@@ -23,6 +23,10 @@ bool is_null_callable(const F& f) {
     }
 }
 
+template <class F, class Function, class R, class... Args>
+concept convertible_to_function = !std::is_same_v<std::remove_cvref_t<F>, Function> &&
+                                  std::is_invocable_r_v<R, std::decay_t<F>&, Args...>;
+
 template <class Signature>
 class unique_function;
 
@@ -31,12 +35,8 @@ class unique_function<R(Args...)> {
   public:
     unique_function() noexcept = default;
 
-    template <class F>
-
-    requires(!std::is_same_v<std::remove_cvref_t<F>, unique_function> &&
-             std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
-        unique_function(
-            F&& f) {  // NOLINT(google-explicit-constructor): it is a function
+    template <convertible_to_function<unique_function, R, Args...> F>
+    unique_function(F&& f) {  // NOLINT(google-explicit-constructor): it is a function
         using Target = std::decay_t<F>;
         const auto& given = f;
         if (is_null_callable(given)) return;
