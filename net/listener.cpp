@@ -59,6 +59,22 @@ outcome try_accept(int listening, int& fd) noexcept {
     }
 }
 
+// The system has run out of something: tries again in `pause`, and later the next time.
+// False, and why, if the listener is closed or the time is over first.
+bool back_off(const descriptor::use& accepting,
+              duration& pause,
+              time_point deadline,
+              std::error_code& ec) {
+    const time_point again = tendril::detail::deadline_in(pause);
+    if (!accepting.pause(std::min(again, deadline), ec)) return false;
+    if (deadline <= again) {
+        ec = std::make_error_code(std::errc::timed_out);
+        return false;
+    }
+    pause = std::min(2 * pause, longest_backoff);
+    return true;
+}
+
 }  // namespace
 
 socket listener::accept(std::error_code& ec) {
@@ -89,13 +105,7 @@ socket listener::accept(std::error_code& ec) {
             if (!accepting.wait(deadline, ec)) return {};
             continue;
         }
-        const time_point again = tendril::detail::deadline_in(backoff);
-        if (!accepting.pause(std::min(again, deadline), ec)) return {};
-        if (deadline <= again) {
-            ec = std::make_error_code(std::errc::timed_out);
-            return {};
-        }
-        backoff = std::min(2 * backoff, longest_backoff);
+        if (!back_off(accepting, backoff, deadline, ec)) return {};
     }
 }
 

@@ -169,6 +169,19 @@ void drop_generator(generator_core& core) noexcept {
     release(core);
 }
 
+namespace {
+
+// `at` is the body of `core`, or of a generator whose value such a body waits for.
+bool is_body_of(const generator_core& core, const fiber_core* at) noexcept {
+    while (at != &core) {
+        if (at == nullptr || at->dropped != kill_dropped_generator) return false;
+        at = static_cast<const generator_core*>(at)->caller;
+    }
+    return true;
+}
+
+}  // namespace
+
 void require_idle(const generator_core* core) {
     if (core == nullptr) {
         fail(errc::not_startable, "an empty generator, moved from, was resumed");
@@ -183,15 +196,9 @@ void require_idle(const generator_core* core) {
 void require_yield(const generator_core& core) {
     require_own_thread(core, "yield for the generator");
     const fiber_core& self = *this_scheduler->current;
-    const fiber_core* at = &self;
-    while (at != &core) {
-        if (at == nullptr || at->dropped != kill_dropped_generator) {
-            fail(errc::not_parked, describe(self) +
-                                       " yielded a value for the generator " +
-                                       describe(core) + ", which does not wait for it");
-        }
-        at = static_cast<const generator_core*>(at)->caller;
-    }
+    if (is_body_of(core, &self)) return;
+    fail(errc::not_parked, describe(self) + " yielded a value for the generator " +
+                               describe(core) + ", which does not wait for it");
 }
 
 }  // namespace tendril::detail

@@ -268,6 +268,7 @@ class generator {
         return *core_;
     }
 
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): moved on
     static std::optional<Out> resume(core& c, std::exception_ptr error) {
         struct give_back {
             core& c;

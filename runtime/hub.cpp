@@ -235,9 +235,8 @@ hub_handle::hub_handle(detail::fiber_core& main) noexcept : main_(&main) {
 
 hub_handle::hub_handle(const hub_handle& other) noexcept : hub_handle(*other.main_) {}
 
-hub_handle& hub_handle::operator=(const hub_handle& other) noexcept {
-    detail::retain(*other.main_);
-    detail::release(*std::exchange(main_, other.main_));
+hub_handle& hub_handle::operator=(hub_handle other) noexcept {
+    std::swap(main_, other.main_);
     return *this;
 }
 

@@ -88,7 +88,7 @@ class hub_handle {
     void stop() const;
 
     hub_handle(const hub_handle& other) noexcept;
-    hub_handle& operator=(const hub_handle& other) noexcept;
+    hub_handle& operator=(hub_handle other) noexcept;
     ~hub_handle();
 
   private:
