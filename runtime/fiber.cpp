@@ -32,26 +32,47 @@ struct kill_interrupt final : interrupt {
 
 // A fiber that waits for another one's end.
 struct joiner final : waiter {
-    // Held: its handles may all go while somebody waits.
+    // On the same thread nothing holds the target: as long as the waiter is in its list
+    // it has not ended, and when it ends it empties that. A waker on another thread may
+    // be on its way for a while, in which the target must not go.
     explicit joiner(fiber_core& target)
-        : waiter(leave_line, "a fiber's end"), target(target) {
-        retain(target);
+        : waiter(leave_line, "a fiber's end"),
+          target(target),
+          distant(fiber.home != target.home) {
+        if (distant) retain(target);
     }
 
     joiner(const joiner&) = delete;
     joiner& operator=(const joiner&) = delete;
 
-    ~joiner() { release(target); }
+    ~joiner() {
+        if (distant) release(target);
+    }
+
+    // False if the target has ended meanwhile.
+    bool stand_in_line() noexcept {
+        if (!distant) {
+            target.joiners.push_back(*this);
+            return true;
+        }
+        const std::lock_guard lock(target.joiners_lock);
+        target.joined_from_afar.store(true);
+        if (target.done.load()) return false;
+        target.distant_joiners.push_back(*this);
+        return true;
+    }
 
     static bool leave_line(waiter& w) noexcept {
         auto& self = static_cast<joiner&>(w);
-        const std::lock_guard lock(self.target.joiners_lock);
+        std::unique_lock<spin_lock> lock;
+        if (self.distant) lock = std::unique_lock(self.target.joiners_lock);
         if (!self.linked()) return false;
         self.unlink();
         return true;
     }
 
     fiber_core& target;
+    const bool distant;
 };
 
 // Takes `core`, unstarted and spawned, out of line for good.
@@ -217,12 +238,7 @@ bool any_fiber::join(time_point deadline) const {
     if (&w.fiber == &target) {
         detail::fail(errc::bad_argument, describe(target) + " waits for its own end");
     }
-    {
-        const std::lock_guard lock(target.joiners_lock);
-        if (done()) return true;
-        target.joiners.push_back(w);
-    }
-    return detail::park_until(w, deadline);
+    return !w.stand_in_line() || detail::park_until(w, deadline);
 }
 
 std::exception_ptr any_fiber::exception() const {
@@ -232,9 +248,10 @@ std::exception_ptr any_fiber::exception() const {
 }
 
 void any_fiber::wait_and_rethrow() const {
-    const detail::fiber_core* const waited_for = core_;
+    const std::uint64_t waited_for = core().id;
     join();
-    if (core_ != waited_for) {
+    // Not by its address, which the next fiber may have.
+    if (id() != waited_for) {
         detail::fail(errc::dead,
                      "a fiber handle was given another fiber while it was waited on");
     }

@@ -14,9 +14,9 @@
 // A spawned fiber, a greenlet, a thread's main() and a hub's own loop each have one;
 // the last two borrow a stack or a block (see scheduler.hpp).
 //
-// Thread rule: only the home thread touches a core, except for `refs`, `done` and
-// `joiners`, which are for everybody, and `kind`, `id`, `home`, `site`, which do not
-// change once it is made.
+// Thread rule: only the home thread touches a core, except for `refs`, `done` and what
+// distant joiners use, which are for everybody, and `kind`, `id`, `home`, `site`, which
+// do not change once it is made.
 //
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
@@ -108,10 +108,14 @@ struct fiber_core : runnable {
     void (*destroy)(fiber_core&) noexcept = nullptr;  // ends the lifetime of the block
     registry_hook in_registry;                        // while not done
     intrusive_list<interrupt> interrupts;             // not yet thrown
+    intrusive_list<waiter> joiners;  // who waits for its end, on the home thread
+    intrusive_list<waiter> distant_joiners;  // on others; under joiners_lock
     spin_lock joiners_lock;
-    intrusive_list<waiter> joiners;  // under joiners_lock
-    std::exception_ptr failure;      // how it ended, if not by returning
-    fiber_core* parent = nullptr;    // greenlets: where control goes; held
+    // There have been distant ones. Set before they look at `done`, looked at after
+    // that is set: one of the two sees the other.
+    std::atomic<bool> joined_from_afar{false};
+    std::exception_ptr failure;    // how it ended, if not by returning
+    fiber_core* parent = nullptr;  // greenlets: where control goes; held
     void (*dropped)(fiber_core&) noexcept = nullptr;  // left, and held by nobody
     // What the next raw switch to this one may leave for it before it jumps: a value,
     // into the std::optional that `inbox` points to, of the type `awaits`; or an error.

@@ -48,9 +48,12 @@ void wake_all(intrusive_list<waiter>& line) noexcept {
 }
 
 void mark_done(fiber_core& core) noexcept {
-    const std::lock_guard lock(core.joiners_lock);
-    core.done.store(true, std::memory_order_release);
+    core.done.store(true);
     wake_all(core.joiners);
+    if (core.joined_from_afar.load()) [[unlikely]] {
+        const std::lock_guard lock(core.joiners_lock);
+        wake_all(core.distant_joiners);
+    }
 }
 
 // The loop never ends by itself; its stack goes with the hub.
