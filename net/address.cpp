@@ -17,6 +17,7 @@ namespace {
 }
 
 constexpr const char* not_an_address = "is neither an IPv4 nor an IPv6 address";
+constexpr const char* not_a_port = "has a port that is not from 0 to 65535";
 
 sockaddr_in& as_v4(sockaddr_storage& s) {
     return reinterpret_cast<sockaddr_in&>(s);
@@ -51,17 +52,22 @@ address::address() noexcept {
     as_v4(storage_).sin_family = AF_INET;
 }
 
-address::address(std::string_view host, std::uint16_t port) {
+address::address(std::string_view host, int port) {
+    constexpr int highest_port = 65535;
+    if (port < 0 || port > highest_port) {
+        fail_parse(std::string(host) + ":" + std::to_string(port), not_a_port);
+    }
+    const std::uint16_t port_on_the_wire = htons(static_cast<std::uint16_t>(port));
     // A NUL inside would end the text early for inet_pton.
     if (host.find('\0') != std::string_view::npos) fail_parse(host, not_an_address);
     const std::string text(host.substr(0, host.find('%')));
     if (inet_pton(AF_INET, text.c_str(), &as_v4(storage_).sin_addr) == 1 &&
         text.size() == host.size()) {
         as_v4(storage_).sin_family = AF_INET;
-        as_v4(storage_).sin_port = htons(port);
+        as_v4(storage_).sin_port = port_on_the_wire;
     } else if (inet_pton(AF_INET6, text.c_str(), &as_v6(storage_).sin6_addr) == 1) {
         as_v6(storage_).sin6_family = AF_INET6;
-        as_v6(storage_).sin6_port = htons(port);
+        as_v6(storage_).sin6_port = port_on_the_wire;
         if (text.size() < host.size()) {
             as_v6(storage_).sin6_scope_id =
                 scope_id(host, std::string(host.substr(text.size() + 1)));

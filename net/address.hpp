@@ -22,8 +22,9 @@ class address {
     address() noexcept;
 
     // THROWS  std::system_error (invalid_argument) if `host` is neither an IPv4 nor an
-    //         IPv6 address ("fe80::1%eth0" is one); the message quotes it.
-    address(std::string_view host, std::uint16_t port);
+    //         IPv6 address ("fe80::1%eth0" is one), or `port` not from 0 to 65535; the
+    //         message quotes it.
+    address(std::string_view host, int port);
 
     // "127.0.0.1:80", "[::1]:80". THROWS  as above, also for a port that is not one.
     static address parse(std::string_view text);

@@ -92,9 +92,7 @@ class listener {
 //         invalid_argument for a host that does not parse.
 listener listen(const address& on, const listen_options& o = {});
 
-inline listener listen(std::string_view host,
-                       std::uint16_t port,
-                       const listen_options& o = {}) {
+inline listener listen(std::string_view host, int port, const listen_options& o = {}) {
     return listen(address(host, port), o);
 }
 

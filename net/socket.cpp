@@ -3,6 +3,7 @@
 #include <tendril/net/socket.hpp>
 
 #include <cerrno>
+#include <string>
 
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -20,7 +21,7 @@ std::error_code last_error() {
     return {errno, std::system_category()};
 }
 
-[[noreturn]] void fail(std::error_code ec, const char* call) {
+[[noreturn]] void fail(std::error_code ec, const std::string& call) {
     throw std::system_error(ec, call);
 }
 
@@ -31,6 +32,7 @@ template <class F>
 auto or_throw(const char* call, F f) {
     std::error_code ec;
     const auto result = f(ec);
+    if (ec == closed) fail(ec, std::string(call) + " on a socket that is closed");
     if (ec) fail(ec, call);
     return result;
 }

@@ -35,6 +35,7 @@
 #pragma once
 
 #include <tendril/net/address.hpp>
+#include <tendril/net/detail/byte_range.hpp>
 #include <tendril/net/detail/descriptor.hpp>
 #include <tendril/runtime/clock.hpp>
 
@@ -97,6 +98,17 @@ class socket {
         return recv(std::as_writable_bytes(buffer), ec);
     }
 
+    // The same for arrays, vectors and spans of char, unsigned char and char8_t.
+    template <tendril::detail::byte_room B>
+    std::size_t recv(B&& buffer) {
+        return recv(std::as_writable_bytes(std::span(buffer)));
+    }
+
+    template <tendril::detail::byte_room B>
+    std::size_t recv(B&& buffer, std::error_code& ec) {
+        return recv(std::as_writable_bytes(std::span(buffer)), ec);
+    }
+
     // Up to `most` bytes; empty when the peer has shut down its side. One allocation.
     std::string recv(std::size_t most);
 
@@ -121,6 +133,23 @@ class socket {
 
     std::size_t send_all(std::string_view data, std::error_code& ec) {
         return send_all(bytes(data), ec);
+    }
+
+    // The same for vectors, arrays and spans of unsigned char, char8_t and char, too.
+    // (An array of char is a text, which ends at its NUL.)
+    template <tendril::detail::byte_data B>
+    std::size_t send(const B& data) {
+        return send(std::as_bytes(std::span(data)));
+    }
+
+    template <tendril::detail::byte_data B>
+    void send_all(const B& data) {
+        send_all(std::as_bytes(std::span(data)));
+    }
+
+    template <tendril::detail::byte_data B>
+    std::size_t send_all(const B& data, std::error_code& ec) {
+        return send_all(std::as_bytes(std::span(data)), ec);
     }
 
     // -- ending
@@ -193,9 +222,7 @@ class socket {
 socket connect(const address& to, time_limit d = forever);
 socket connect(const address& to, time_limit d, std::error_code& ec);
 
-inline socket connect(std::string_view host,
-                      std::uint16_t port,
-                      time_limit d = forever) {
+inline socket connect(std::string_view host, int port, time_limit d = forever) {
     return connect(address(host, port), d);
 }
 

@@ -24,13 +24,6 @@ hook_slot& slot() {
     return *instance;
 }
 
-std::string type_name(const std::type_info& type) {
-    int status = 0;
-    const std::unique_ptr<char, void (*)(void*)> name(
-        abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free);
-    return status == 0 ? name.get() : type.name();
-}
-
 }  // namespace
 
 exception_hook set_exception_hook(exception_hook hook) {
@@ -41,6 +34,13 @@ exception_hook set_exception_hook(exception_hook hook) {
 }
 
 namespace detail {
+
+std::string type_name(const std::type_info& type) {
+    int status = 0;
+    const std::unique_ptr<char, void (*)(void*)> name(
+        abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free);
+    return status == 0 ? name.get() : type.name();
+}
 
 std::string describe(std::exception_ptr error) {
     if (!error) return "no exception";

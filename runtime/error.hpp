@@ -10,7 +10,8 @@
 //    `greenlet_exit` (a kill) and `timed_out` (a timeout scope ran out). Let them pass
 //    or rethrow them; whoever swallows one carries on running.
 //
-// net adds only std::system_error with the code of the call that failed.
+// net adds std::system_error with the code of the call that failed, and stop_serve,
+// which whoever wants to end serve() throws into its fiber.
 //
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
@@ -22,15 +23,16 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <typeinfo>
 
 namespace tendril {
 
 enum class errc {
     wrong_thread,   // the fiber belongs to another thread, and fibers never move
     thread_exited,  // the fiber's thread has ended
-    dead,           // an empty handle, or a fiber that cannot be resumed any more
+    dead,           // an empty fiber handle, or what cannot be resumed any more
     cyclic_parent,  // a greenlet would become its own ancestor
-    not_startable,  // there is nothing to run, or it has been started already
+    not_startable,  // an empty greenlet handle, or it has been started already
     in_hub,         // a blocking call in a hub callback, on the hub's own stack
     parked,         // a raw switch to a fiber that waits for something else
     not_parked,     // the call needs a fiber that waits
@@ -97,6 +99,9 @@ bool is_greenlet_exit(const std::exception_ptr& error) noexcept;
 // What can be thrown. An exception_ptr cannot: it stands for what it points to.
 template <class E>
 concept exception_object = !std::same_as<std::decay_t<E>, std::exception_ptr>;
+
+// "std::string", not "Ss".
+std::string type_name(const std::type_info& type);
 
 [[noreturn]] void fail(errc code, const std::string& sentence);
 

@@ -141,6 +141,8 @@ void report_unseen(const fiber_core& core) noexcept {
 void finish_fiber(fiber_core& core) noexcept {
     core.home->complete(core);
     if (core.extras == nullptr) return;
+    const bool on_its_own_stack = core.home->current == &core;
+    if (on_its_own_stack) core.home->departing.push_back(core.in_registry);
     call_links(core);
     drop_locals(core);
 }
@@ -148,6 +150,7 @@ void finish_fiber(fiber_core& core) noexcept {
 void end_unstarted(fiber_core& core, std::exception_ptr error) noexcept {
     // What it discards may kill it once more.
     core.started = true;
+    core.stillborn = true;
     core.failure = std::move(error);
     core.discard(core);
     // In the ready queue it keeps its place, and ends without running when its turn

@@ -103,7 +103,9 @@ class any_fiber {
         kill(std::make_exception_ptr(std::forward<E>(error)));
     }
 
-    // greenlet_exit: it ends quietly.
+    // greenlet_exit: it ends quietly. Whoever waits for its result is given that all
+    // the same: `catch (const greenlet_exit&)`, which is no std::exception, or use
+    // join().
     void kill() const { kill(greenlet_exit{}); }
 
     // Ends it as kill() does, but only if it has not started. True if so.
@@ -180,14 +182,14 @@ class fiber : public any_fiber {
     // THROWS  as join(), too.
     std::add_lvalue_reference_t<const R> wait() const& requires is_value {
         wait_and_rethrow();
-        return *block().result;
+        return *kept();
     }
 
     // From a handle that goes away, by value: moved if it is the last one. A result
     // that cannot be copied is moved in any case, and gone for other handles.
     R wait() && requires is_value {
         wait_and_rethrow();
-        auto& result = *block().result;
+        auto& result = *kept();
         if constexpr (std::is_copy_constructible_v<R>) {
             if (core_->refs.load(std::memory_order_acquire) > 1) return result;
         }
@@ -196,7 +198,7 @@ class fiber : public any_fiber {
 
     R wait() const& requires std::is_reference_v<R> {
         wait_and_rethrow();
-        return *block().result;
+        return *kept();
     }
 
     void wait() const& requires std::is_void_v<R> { wait_and_rethrow(); }
@@ -206,7 +208,14 @@ class fiber : public any_fiber {
 
     explicit fiber(detail::fiber_core* core) noexcept : any_fiber(core) {}
 
-    auto& block() const { return static_cast<detail::result_block<stored>&>(*core_); }
+    // The result, unless this handle was made by a destructor that ran when nobody held
+    // the fiber any more.
+    std::optional<stored>& kept() const {
+        auto& result = static_cast<detail::result_block<stored>&>(*core_).result;
+        if (!result) [[unlikely]]
+            detail::fail(errc::dead, "the result of " + describe(*core_) + " is gone");
+        return result;
+    }
 };
 
 namespace detail {

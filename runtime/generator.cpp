@@ -87,10 +87,17 @@ class inner_yield {
     fiber_core& self_;
 };
 
-void kill_dropped_generator(fiber_core& core) noexcept {
-    if (core.state == fiber_state::suspended) return kill_dropped(core);
-    // It waits for something: it ends when it wakes.
-    static_cast<generator_core&>(core).unowned = true;
+void kill_dropped_generator(fiber_core& dropped) noexcept {
+    auto& core = static_cast<generator_core&>(dropped);
+    core.unowned = true;
+    // Held by its caller, whose resume() gives it back.
+    if (core.caller != nullptr && core.refs.load() == 0) retain(core);
+    const bool again = std::exchange(core.exit_sent, true);
+    if (core.state == fiber_state::suspended && core.caller == nullptr) {
+        return kill_dropped(core);
+    }
+    // It waits for something, maybe while it cleans up after the first time.
+    if (again) return;
     try {
         kill_here(core, std::make_exception_ptr(greenlet_exit{}));
     } catch (...) {
@@ -139,6 +146,7 @@ void leave_generator(generator_core& core) {
 void finish_generator(generator_core& core) noexcept {
     scheduler& s = *core.home;
     s.complete(core);
+    s.departing.push_back(core.in_registry);
     drop_locals(core);
     core.finished = true;
     core.running = false;
@@ -155,14 +163,15 @@ void drop_generator(generator_core& core) noexcept {
     if (core.home != this_scheduler) return release(core);
     core.unowned = true;
     if (core.running) {
-        // Parked without a caller, it is found out by its last reference; with one,
-        // resume() gives that back.
-        const bool held = core.caller != nullptr || core.state == fiber_state::running;
-        if (held) kill_dropped_generator(core);
+        if (core.caller != nullptr || core.state != fiber_state::suspended) {
+            kill_dropped_generator(core);
+        }
+        // With a caller, resume() does.
         if (core.caller == nullptr) release(core);
         return;
     }
     if (core.started && !core.finished) {
+        core.exit_sent = true;
         exit_dropped(core, core.inner != nullptr ? core.inner->self() : core);
         if (core.state == fiber_state::suspended) return report_lost(core);
     }

@@ -57,6 +57,7 @@ struct generator_core : fiber_core {
     bool running = false;          // resumed, and not at a yield again
     bool finished = false;         // the body is over, or will never run
     bool unowned = false;          // the generator object is gone
+    bool exit_sent = false;        // and the body has been told
 };
 
 generator_core& init_generator(generator_core& core) noexcept;
@@ -95,6 +96,12 @@ struct generator_block final : typed_generator_core<Out, In> {
     template <class G>
     explicit generator_block(G&& g) : f(std::in_place, std::forward<G>(g)) {
         this->body = run;
+        this->discard = [](fiber_core& core) noexcept {
+            auto& self = static_cast<generator_block&>(core);
+            self.f.reset();
+            self.out.reset();
+            self.in.reset();
+        };
     }
 
     static void run(fiber_core& core) {

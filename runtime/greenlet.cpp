@@ -183,6 +183,7 @@ void finish_greenlet(fiber_core& self,
     scheduler& s = *self.home;
     if (error && is_greenlet_exit(error)) error = nullptr;
     s.complete(self);
+    s.departing.push_back(self.in_registry);
     drop_locals(self);
     fiber_core* heir = heir_of(self);
     if (heir != nullptr && !error && give_value) {

@@ -13,7 +13,10 @@
 // value that switch_to() returns is from whoever switches back, not from the one
 // called.
 //
-//     greenlet<int> twice([](int x) { for (;;) x = parent.switch_to(2 * x); });
+//     greenlet<int> twice([](int x) {
+//         for (;;) x = greenlet<int>::current().parent().switch_to(2 * x);
+//     });
+//     twice.switch_to(21);    // 42
 //
 // Where a body's end goes:
 //   returned value      to the parent; its switch_to() returns it
@@ -98,11 +101,9 @@ class greenlet_ref {
     // Where control goes when it ends; empty for a main greenlet.
     greenlet_ref parent() const;
 
-    // THROWS  fiber_error: cyclic_parent; bad_argument for an empty parent, or when
-    // this
-    //         is a main greenlet or a spawned fiber; wrong_thread for a started
-    //         greenlet and a parent of another thread (an unstarted one then fails to
-    //         start).
+    // THROWS  fiber_error: cyclic_parent; bad_argument for an empty parent, or if it is
+    //         a main greenlet or a spawned fiber; wrong_thread for a started greenlet
+    //         and a parent of another thread (an unstarted one then fails to start).
     void set_parent(const greenlet_ref& parent);
 
     // Unique in the process; 0 for an empty handle.
@@ -190,9 +191,10 @@ void give(fiber_core& to, T&& value) {
     using Value = std::remove_cvref_t<T>;
     if (to.inbox == nullptr) return;  // takes no value: dropped, as in a plain function
     if (*to.awaits != typeid(Value)) {
-        fail(errc::value_type,
-             "a value of type " + std::string(typeid(Value).name()) + " was sent to " +
-                 describe(to) + ", which waits for one of type " + to.awaits->name());
+        fail(errc::value_type, "a value of type " + type_name(typeid(Value)) +
+                                   " was sent to " + describe(to) +
+                                   ", which waits for one of type " +
+                                   type_name(*to.awaits));
     }
     static_cast<std::optional<Value>*>(to.inbox)->emplace(std::forward<T>(value));
 }
@@ -205,6 +207,11 @@ struct greenlet_block final : fiber_core {
         inbox = &argument;
         awaits = &typeid(T);
         body = run;
+        discard = [](fiber_core& core) noexcept {
+            auto& self = static_cast<greenlet_block&>(core);
+            self.f.reset();
+            self.argument.reset();
+        };
     }
 
     greenlet_block(const greenlet_block&) = delete;
@@ -261,6 +268,9 @@ struct greenlet_block<void, F> final : fiber_core {
     template <class G>
     explicit greenlet_block(G&& g) : f(std::in_place, std::forward<G>(g)) {
         body = run;
+        discard = [](fiber_core& core) noexcept {
+            static_cast<greenlet_block&>(core).f.reset();
+        };
     }
 
     greenlet_block(const greenlet_block&) = delete;
@@ -305,7 +315,8 @@ concept not_void = !std::is_void_v<V>;
 
 }  // namespace detail
 
-// T: movable, and default-constructible for the switches that bring no value.
+// T: movable, and default-constructible: T{} is what arrives when nobody has sent a
+// value, as when a greenlet ends by greenlet_exit.
 template <class T = void>
 class greenlet : public greenlet_ref {
     static_assert(

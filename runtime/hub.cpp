@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/runtime/detail/extras.hpp>
+#include <tendril/runtime/detail/overflow.hpp>
 #include <tendril/runtime/detail/scheduled_call.hpp>
 #include <tendril/runtime/detail/switch.hpp>
 #include <tendril/runtime/error.hpp>
@@ -12,6 +13,10 @@
 #include <mutex>
 #include <string>
 
+#include <cxxabi.h>
+
+extern "C" void* __dso_handle;
+
 namespace tendril {
 namespace {
 
@@ -19,16 +24,23 @@ namespace {
 // enough to be fair, seldom enough that the system call does not show.
 constexpr auto between_looks = std::chrono::microseconds(50);
 
-// A thread's hub closes when its thread_local objects are destroyed.
+// What a thread has as long as it has a hub; closes that when the thread ends.
 struct thread_end {
-    bool armed = false;
+    thread_end() = default;
+    thread_end(const thread_end&) = delete;
+    thread_end& operator=(const thread_end&) = delete;
 
-    ~thread_end() {
-        if (armed) hub_internals::close_this_thread();
-    }
+    ~thread_end() { hub_internals::close_this_thread(); }
+
+    detail::signal_stack signals;
 };
 
-thread_local thread_end at_thread_end;
+// As for a thread_local; but those are destroyed once, and a thread whose hub has
+// closed may make another one while it ends.
+void close_at_thread_end() {
+    abi::__cxa_thread_atexit([](void* end) { delete static_cast<thread_end*>(end); },
+                             new thread_end, &__dso_handle);
+}
 
 // All hubs, also those that ended with fibers that others hold or that would not die:
 // what they have is held by this, and is no leak.
@@ -43,9 +55,11 @@ process_hubs& all_hubs() {
 }
 
 struct posted_call : detail::letter {
-    explicit posted_call(hub::callback f) : f(std::move(f)) {}
+    posted_call(hub::callback f, const detail::scheduler& to)
+        : f(std::move(f)), to(to) {}
 
     hub::callback f;
+    const detail::scheduler& to;
 };
 
 }  // namespace
@@ -61,21 +75,20 @@ scheduler& make_this_scheduler() {
 // -- making and ending
 
 hub& hub_internals::make() {
+    detail::name_overflows();
     auto* const h = new hub;
     detail::this_scheduler = &h->scheduler_;
-    at_thread_end.armed = true;
+    close_at_thread_end();
     return *h;
 }
 
 void hub_internals::close_this_thread() noexcept {
-    // What the last letters held may have used tendril in its destructor, and so made
-    // another hub.
-    while (detail::scheduler* const s = detail::this_scheduler) {
-        // exit() called by a fiber: its own stack cannot be unwound from here, nor can
-        // the others be run. The process is ending; they are left as they are.
-        if (s->current != &s->main) return;
-        s->owner.close();
-    }
+    detail::scheduler* const s = detail::this_scheduler;
+    if (s == nullptr) return;
+    // exit() called by a fiber: its own stack cannot be unwound from here, nor can the
+    // others be run. The process is ending; they are left as they are.
+    if (s->current != &s->main) return;
+    s->owner.close();
 }
 
 bool hub_internals::send(hub& h, detail::letter& l) noexcept {
@@ -109,14 +122,18 @@ hub& hub::current() {
 void hub::close() noexcept {
     scheduler_.ending = true;
     detail::drop_interrupts(scheduler_.main);
-    unwind_callback();
-    kill_all();
-    unwind_callback();
-    // User code may run in here: the destructors of locals, and of what callbacks hold.
-    detail::drop_locals(scheduler_.main);
-    detail::drop_locals(scheduler_.loop);
-    open_letters(mail_.take());
-    forget_callbacks();
+    // User code runs in here: fibers clean up, the destructors of locals, of what
+    // callbacks and letters hold. It may spawn and post, but not for ever.
+    constexpr int most_rounds = 100;
+    for (int round = 0; round < most_rounds && !idle(); ++round) {
+        unwind_callback();
+        kill_all();
+        unwind_callback();
+        detail::drop_locals(scheduler_.main);
+        detail::drop_locals(scheduler_.loop);
+        open_letters(mail_.take());
+        forget_callbacks();
+    }
     driver_.reset();
     scheduler_.closing = true;
     // Whatever still has a stack: ended fibers that other threads hold, and fibers that
@@ -128,6 +145,16 @@ void hub::close() noexcept {
     scheduler_.end_main();
     open_letters(mail_.close());
     if (scheduler_.orphans.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+bool hub::idle() const noexcept {
+    const auto has_locals = [](const detail::fiber_core& core) {
+        return core.extras != nullptr && !core.extras->locals.empty();
+    };
+    const detail::scheduler& s = scheduler_;
+    return s.living.empty() && s.departing.empty() && s.ready.empty() &&
+           timers_.empty() && mail_.empty() && !has_locals(s.main) &&
+           !has_locals(s.loop) && s.loop.state != detail::fiber_state::suspended;
 }
 
 void hub::kill_all() noexcept {
@@ -143,16 +170,32 @@ void hub::kill_all() noexcept {
     }
     while (!scheduler_.living.empty()) {
         detail::fiber_core& core = *scheduler_.living.front().core;
-        const std::string text = "a thread has ended with " + describe(core) +
-                                 " still alive, 3 kills later; its stack is lost";
-        const auto error =
-            std::make_exception_ptr(fiber_error(errc::thread_exited, text));
-        detail::report(error, "thread end");
+        abandon(core, " still alive, 3 kills later");
         // For those who wait for it on other threads.
-        core.failure = error;
+        core.failure = lost_.empty() ? std::exception_ptr() : lost_.back();
         core.failure_seen = true;
         scheduler_.complete(core);
     }
+    while (!scheduler_.departing.empty()) {
+        detail::fiber_core& core = *scheduler_.departing.front().core;
+        abandon(core, " ended, but not what it left behind");
+        core.in_registry.unlink();
+    }
+}
+
+void hub::abandon(detail::fiber_core& core, const char* how) noexcept {
+    // Its stack is not to be used again: nobody gives this back.
+    detail::retain(core);
+    std::exception_ptr error;
+    try {
+        const std::string text =
+            "a thread has ended with " + describe(core) + how + "; its stack is lost";
+        error = std::make_exception_ptr(fiber_error(errc::thread_exited, text));
+        lost_.push_back(error);
+    } catch (const std::bad_alloc&) {
+        error = std::current_exception();
+    }
+    detail::report(std::move(error), "thread end");
 }
 
 void hub::unwind_callback() noexcept {
@@ -166,16 +209,24 @@ void hub::unwind_callback() noexcept {
 }
 
 void hub::forget_callbacks() noexcept {
+    detail::ready_queue fibers;
     while (!scheduler_.ready.empty()) {
         detail::runnable& r = scheduler_.ready.front();
         scheduler_.ready.pop_front();
         if (r.call != nullptr) {
             static_cast<detail::scheduled_call&>(r).forget();
-        } else if (auto& core = static_cast<detail::fiber_core&>(r); core.done) {
-            // Killed before it began; its turn, in which it would have gone, is now.
+        } else if (auto& core = static_cast<detail::fiber_core&>(r); core.stillborn) {
+            // Its turn, in which it would have gone, is now.
             core.state = detail::fiber_state::done;
             detail::release(core);
+        } else if (!core.done) {
+            fibers.push_back(core);  // somebody has just spawned it
         }
+    }
+    while (!fibers.empty()) {
+        detail::runnable& r = fibers.front();
+        fibers.pop_front();
+        scheduler_.ready.push_back(r);
     }
     while (!timers_.empty()) detail::forget_armed(timers_);
 }
@@ -216,12 +267,12 @@ timer hub::arm(time_point when, callback f, bool local) {
 
 void hub::post(callback f) {
     if (!f) detail::fail(errc::bad_argument, "hub::post was given nothing to call");
-    auto* const call = new posted_call(std::move(f));
+    auto* const call = new posted_call(std::move(f), scheduler_);
     call->open = [](detail::letter& l) {
         const std::unique_ptr<posted_call> mine(&static_cast<posted_call&>(l));
-        const detail::scheduler* const s = detail::this_scheduler;
-        if (s == nullptr || s->ending) return;
-        detail::run_callback(*s, mine->f, "a callback given to hub::post");
+        // Unless its hub is ending, or has ended.
+        if (&mine->to != detail::this_scheduler || mine->to.ending) return;
+        detail::run_callback(mine->to, mine->f, "a callback given to hub::post");
     };
     if (!hub_internals::send(*this, *call)) {
         delete call;
@@ -365,8 +416,13 @@ void hub::look_for_io() {
 }
 
 void hub::sleep_until_something() {
-    const time_point deadline = timers_.empty() ? never : timers_.next();
+    time_point deadline = timers_.empty() ? never : timers_.next();
     if (source_ != nullptr) return sleep_by_source(deadline);
+    detail::stack_pool& stacks = scheduler_.stacks;
+    if (stacks.may_trim()) {
+        if (stacks.trim_some(clock::now())) return look_for_io();
+        deadline = std::min(deadline, stacks.next_trim());
+    }
     bell_.going_to_sleep();
     if (mail_.empty()) driver_->wait(deadline);
     bell_.awake();

@@ -33,8 +33,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace tendril {
 
@@ -190,7 +192,9 @@ class hub {
     void sleep_until_something();
     void sleep_by_source(time_point deadline);
     void close() noexcept;
+    bool idle() const noexcept;
     void kill_all() noexcept;
+    void abandon(detail::fiber_core& core, const char* how) noexcept;
     void forget_callbacks() noexcept;
 
     // A callback that has switched to a fiber stands on the loop's stack until the loop
@@ -208,6 +212,9 @@ class hub {
     bool just_looked_ = false;
     detail::waiter* forever_ = nullptr;  // the fiber in run_forever
     bool stop_requested_ = false;
+    // Why fibers that would not die have ended all the same. Held here, and not only on
+    // their stacks, for leak checkers.
+    std::vector<std::exception_ptr> lost_;
 };
 
 // The doors that the rest of runtime and net use into a hub. Not for users.

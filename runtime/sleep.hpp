@@ -30,6 +30,8 @@ void sleep_until(time_point when);
 // `forever` sleeps until something is thrown in.
 // THROWS  as sleep_until; fiber_error (bad_argument) for a negative, infinite or NaN
 //         duration.
+// With `using namespace tendril`, sleep(1) is still sleep(3) of the C library, which
+// blocks the whole thread: durations have units here, sleep(1s).
 template <class Rep, class Period>
 void sleep(std::chrono::duration<Rep, Period> d) {
     detail::sleep_for(detail::checked_duration(d));

@@ -64,7 +64,9 @@ struct spawn_block final : result_block<R> {
         : call(std::move(c)), policy(policy) {
         this->body = run;
         this->discard = [](fiber_core& core) noexcept {
-            static_cast<spawn_block&>(core).call.reset();
+            auto& self = static_cast<spawn_block&>(core);
+            self.call.reset();
+            if constexpr (!std::is_void_v<R>) self.result.reset();
         };
     }
 
@@ -202,15 +204,24 @@ any_fiber spawn_n(F&& f, First&& first, Args&&... args) {
 // and kill() end it without a trace.
 template <class Rep, class Period, class... Args, detail::spawnable<Args...> F>
 fiber<detail::spawn_result<F, Args...>> spawn_after(
-    std::chrono::duration<Rep, Period> d, F&& f, Args&&... args) {
+    const spawn_options& o,
+    std::chrono::duration<Rep, Period> d,
+    F&& f,
+    Args&&... args) {
     const time_point when =
         detail::after(hub::current().now(), detail::checked_duration(d));
-    detail::fiber_core& core =
-        detail::make_fiber(spawn_options{.where = {}}, detail::on_failure::keep,
-                           std::forward<F>(f), std::forward<Args>(args)...);
+    detail::fiber_core& core = detail::make_fiber(
+        o, detail::on_failure::keep, std::forward<F>(f), std::forward<Args>(args)...);
     auto handle = detail::fiber_access::handle<detail::spawn_result<F, Args...>>(core);
     detail::start_after(core, when, nullptr);
     return handle;
+}
+
+template <class Rep, class Period, class... Args, detail::spawnable<Args...> F>
+fiber<detail::spawn_result<F, Args...>> spawn_after(
+    std::chrono::duration<Rep, Period> d, F&& f, Args&&... args) {
+    return spawn_after(spawn_options{.where = {}}, d, std::forward<F>(f),
+                       std::forward<Args>(args)...);
 }
 
 // As spawn_after, but if the spawning fiber has ended by then, the new one is

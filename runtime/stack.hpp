@@ -9,7 +9,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <tendril/runtime/detail/call_site.hpp>
+
 #include <cstddef>
+#include <vector>
 
 namespace tendril {
 
@@ -27,5 +30,23 @@ inline constexpr std::size_t stack_guard_size = std::size_t{68} * 1024;
 // without a size of their own, and returns the previous one. Rounded up to a page.
 // THROWS  fiber_error (bad_argument) under minimum_stack_size.
 std::size_t set_default_stack_size(std::size_t bytes);
+
+// -- how much is used
+
+// The fibers and greenlets of one size that were made at one place.
+struct stack_use {
+    call_site where;             // empty where spawn() was given arguments, no options
+    std::size_t stack_size = 0;  // bytes
+    std::size_t most = 0;        // bytes, whole pages: what the hungriest has used
+    std::size_t count = 0;       // how many have ended
+};
+
+// From here on, notes how much of its stack each fiber of this thread has used when it
+// ends: for choosing stack sizes. Costs two system calls and a page fault a fiber.
+// false stops, and what has been noted stays.
+void record_stack_use(bool on);
+
+// What has been noted on this thread, the hungriest first.
+std::vector<stack_use> recorded_stack_use();
 
 }  // namespace tendril

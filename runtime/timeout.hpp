@@ -22,6 +22,7 @@
 
 #include <tendril/runtime/clock.hpp>
 #include <tendril/runtime/detail/fiber_core.hpp>
+#include <tendril/runtime/detail/unique_function.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/timer_queue.hpp>
 
@@ -78,6 +79,10 @@ class timeout : detail::timer_node, detail::interrupt {
     // that. True if f returned by itself.
     template <class Rep, class Period, std::invocable F>
     static bool silent(std::chrono::duration<Rep, Period> d, F&& f) {
+        const auto& callable = f;
+        if (detail::is_null_callable(callable)) {
+            detail::fail(errc::bad_argument, "a time limit was given nothing to call");
+        }
         timeout limit(d);
         try {
             std::invoke(std::forward<F>(f));
@@ -104,6 +109,10 @@ class timeout : detail::timer_node, detail::interrupt {
 template <class Rep, class Period, detail::gives_value F>
 std::optional<std::invoke_result_t<F>> with_timeout(
     std::chrono::duration<Rep, Period> d, F&& f) {
+    const auto& callable = f;
+    if (detail::is_null_callable(callable)) {
+        detail::fail(errc::bad_argument, "with_timeout was given nothing to call");
+    }
     std::optional<std::invoke_result_t<F>> result;
     timeout::silent(d, [&] { result.emplace(std::invoke(std::forward<F>(f))); });
     return result;

@@ -69,13 +69,23 @@ bool demonstrate() {
     return bob.wait().ends_with("alice\n") && heard.ends_with("bob\n");
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int serve(int argc, char** argv) {
     const std::string argument = argc > 1 ? argv[1] : "0";
     if (argument == "--once") return demonstrate() ? 0 : 1;
     net::listener server = net::listen(net::address::parse("127.0.0.1:" + argument));
     std::printf("listening on %s\n", server.local_address().to_string().c_str());
+    std::printf("talk to it with: nc 127.0.0.1 %d\n", server.local_address().port());
     std::fflush(stdout);
     for (;;) tendril::spawn(chat, server.accept());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return serve(argc, argv);
+    } catch (const std::exception& e) {
+        std::fprintf(stderr, "%s: %s\n", argv[0], e.what());
+        return 2;
+    }
 }

@@ -64,7 +64,7 @@ void converse(net::socket& s, const plan& p, int number, tally& t) {
 void client(const plan& p, int number, tally& t, tendril::semaphore& finished) {
     net::socket s;
     try {
-        s = net::connect(p.host, static_cast<std::uint16_t>(p.port), 30s);
+        s = net::connect(p.host, p.port, 30s);
         ++t.open;
         converse(s, p, number, t);
     } catch (const std::exception& e) {

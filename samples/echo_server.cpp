@@ -8,9 +8,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/tendril.hpp>
 
-#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -39,23 +37,21 @@ bool greet(const net::address& server) {
     return answer == "hello";
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-    int port = 0;
+int serve(int argc, char** argv) {
+    std::string port = "0";
     bool once = false;
     for (int i = 1; i < argc; ++i) {
         if (std::strcmp(argv[i], "--once") == 0) {
             once = true;
         } else if (std::strcmp(argv[i], "--port") == 0 && i + 1 < argc) {
-            port = std::atoi(argv[++i]);
+            port = argv[++i];
         } else {
             std::fprintf(stderr, "usage: %s [--port N] [--once]\n", argv[0]);
             return 2;
         }
     }
 
-    net::listener server = net::listen("127.0.0.1", static_cast<std::uint16_t>(port));
+    net::listener server = net::listen(net::address::parse("127.0.0.1:" + port));
     const net::address here = server.local_address();
     std::printf("listening on %s\n", here.to_string().c_str());
     std::fflush(stdout);
@@ -66,4 +62,15 @@ int main(int argc, char** argv) {
         return client.wait() ? 0 : 1;
     }
     for (;;) tendril::spawn(echo, server.accept());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return serve(argc, argv);
+    } catch (const std::exception& e) {
+        std::fprintf(stderr, "%s: %s\n", argv[0], e.what());
+        return 2;
+    }
 }

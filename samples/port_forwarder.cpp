@@ -65,9 +65,7 @@ bool demonstrate() {
     return answer == "there and back again";
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int forward_all(int argc, char** argv) {
     if (argc == 2 && std::string(argv[1]) == "--once") return demonstrate() ? 0 : 1;
     if (argc != 3) {
         std::fprintf(stderr, "usage: %s FROM TO | --once\n", argv[0]);
@@ -75,5 +73,19 @@ int main(int argc, char** argv) {
     }
     net::listener front = net::listen(net::address::parse(argv[1]));
     const net::address to = net::address::parse(argv[2]);
+    std::printf("forwarding %s to %s\n", front.local_address().to_string().c_str(),
+                to.to_string().c_str());
+    std::fflush(stdout);
     for (;;) tendril::spawn(forward, front.accept(), to);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return forward_all(argc, argv);
+    } catch (const std::exception& e) {
+        std::fprintf(stderr, "%s: %s\n", argv[0], e.what());
+        return 2;
+    }
 }

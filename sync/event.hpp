@@ -111,9 +111,11 @@ class event {
     // THROWS  fiber_error (unset) if nothing was sent.
     void reset() {
         shared_outcome old;  // destroyed without the lock: that may run user code
-        const std::lock_guard held(lock_);
-        if (!sent_) detail::fail(errc::unset, "an event was reset that was never sent");
-        old.swap(sent_);
+        {
+            const std::lock_guard held(lock_);
+            old.swap(sent_);
+        }
+        if (!old) detail::fail(errc::unset, "an event was reset that was never sent");
     }
 
   private:

@@ -16,9 +16,10 @@ const detail::fiber_core* self() {
 }  // namespace
 
 bool mutex::try_lock() {
+    const detail::fiber_core* const me = self();
     const std::lock_guard held(lock_);
     if (owner_ != 0) return false;
-    owner_ = self()->id;
+    owner_ = me->id;
     return true;
 }
 
@@ -43,12 +44,13 @@ bool mutex::lock_as(time_point deadline, wait_queue::interrupts how) {
 }
 
 void mutex::unlock() {
+    const detail::fiber_core* const me = self();
     wait_queue::taken_one woken;
     std::unique_lock held(lock_);
-    if (owner_ != self()->id) {
+    if (owner_ != me->id) {
         held.unlock();
         detail::fail(errc::not_owner,
-                     describe(*self()) + " unlocks a mutex that it does not hold");
+                     describe(*me) + " unlocks a mutex that it does not hold");
     }
     if (line_.empty()) {
         owner_ = 0;

@@ -37,9 +37,8 @@ class mutex {
     ~mutex() = default;
 
     // Parks until the mutex is the caller's.
-    // THROWS  what is thrown into the fiber (the mutex is not its own then),
-    // fiber_error:
-    //         in_hub; already_set when the caller holds it already.
+    // THROWS  what is thrown into the fiber (the mutex is not its own then);
+    //         fiber_error: in_hub; already_set when the caller holds it already.
     void lock() { try_lock_until(never); }
 
     // Does not park.

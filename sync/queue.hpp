@@ -82,6 +82,10 @@ class queue {
 
     // Puts `item` if that is possible at once: if somebody waits for one, or there is
     // room. Else false, and `item` is as it was.
+    bool try_put(const T& item) requires std::copy_constructible<T> {
+        return try_put(T(item));
+    }
+
     bool try_put(T&& item) {
         wait_queue::taken_one woken;
         std::unique_lock held(lock_);

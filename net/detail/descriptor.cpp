@@ -66,6 +66,22 @@ bool descriptor::use::pause(time_point until, std::error_code& ec) const {
     waiting_fiber here(of_, way_);
     here.deaf = true;
     ++of_.pauses_;
+
+    // Whatever it waits for, it is this thread's as long as it waits.
+    struct ours {
+        descriptor& of;
+        bool before;
+
+        explicit ours(descriptor& of)
+            : of(of), before(of.home_.load(std::memory_order_relaxed) != nullptr) {
+            of.home_.store(this_scheduler, std::memory_order_relaxed);
+        }
+
+        ~ours() {
+            if (!before) of.home_.store(nullptr, std::memory_order_release);
+        }
+    } const bound(of_);
+
     of_.waiting_[index(way_)] = &here;
     park_until(here, until);
     return still_open(ec);

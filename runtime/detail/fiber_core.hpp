@@ -72,7 +72,7 @@ enum class fiber_state : std::uint8_t {
     done,       // its body is over
 };
 
-// In scheduler::living.
+// In scheduler::living, and then in departing.
 struct registry_hook : list_hook {
     fiber_core* core = nullptr;
 };
@@ -98,15 +98,16 @@ struct fiber_core : runnable {
     bool started = false;
     bool has_interrupts = false;  // `interrupts` is not empty
     bool interrupted = false;  // its wait was taken back: deliver on return from park
+    bool stillborn = false;    // it has ended before it began
 
     // -- what it is
     std::atomic<unsigned> refs{1};
     std::atomic<bool> done{false};
     std::atomic<bool> failure_seen{false};            // somebody was given the failure
     void (*body)(fiber_core&) = nullptr;              // runs on its own stack, once
-    void (*discard)(fiber_core&) noexcept = nullptr;  // destroys what will never run
+    void (*discard)(fiber_core&) noexcept = nullptr;  // destroys what is the user's
     void (*destroy)(fiber_core&) noexcept = nullptr;  // ends the lifetime of the block
-    registry_hook in_registry;                        // while not done
+    registry_hook in_registry;                        // until it has departed
     intrusive_list<interrupt> interrupts;             // not yet thrown
     intrusive_list<waiter> joiners;  // who waits for its end, on the home thread
     intrusive_list<waiter> distant_joiners;  // on others; under joiners_lock

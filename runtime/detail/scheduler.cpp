@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/runtime/detail/extras.hpp>
 #include <tendril/runtime/detail/scheduler.hpp>
+#include <tendril/runtime/detail/stack_use_log.hpp>
 #include <tendril/runtime/detail/switch.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/hub.hpp>
@@ -64,10 +65,12 @@ void loop_body(fiber_core& core) {
 }  // namespace
 
 fiber_core::~fiber_core() {
-    if (failure) [[unlikely]]
+    if (failure) [[unlikely]] {
         report_unseen(*this);
+        failure = nullptr;
+    }
+    if (parent != nullptr) release(*std::exchange(parent, nullptr));
     delete extras;
-    if (parent != nullptr) release(*parent);
 }
 
 scheduler::scheduler(hub& owner)
@@ -124,34 +127,51 @@ void scheduler::run_errands() noexcept {
     }
 }
 
+void scheduler::empty(fiber_core& core) noexcept {
+    if (!core.in_registry.linked()) departing.push_back(core.in_registry);
+    if (core.failure) {
+        report_unseen(core);
+        core.failure = nullptr;
+    }
+    if (core.discard != nullptr) core.discard(core);
+    if (core.parent != nullptr) release(*std::exchange(core.parent, nullptr));
+    // Those may have made fiber_locals.
+    drop_locals(core);
+}
+
+void scheduler::see_off(fiber_core& core) noexcept {
+    core.in_registry.unlink();
+    wake_all(watching_departures);
+}
+
 fiber_core& scheduler::settle_end() {
     fiber_core& self = *current;
-    self.state = fiber_state::done;
     const std::uint64_t id = self.id;
     fiber_core* const successor = std::exchange(heir, nullptr);
     const bool held_itself = self.kind == fiber_kind::spawned;
     const unsigned last = held_itself ? 1 : 0;
-    if (self.refs.load(std::memory_order_acquire) == last ||
-        (held_itself && self.refs.fetch_sub(1, std::memory_order_acq_rel) == last)) {
-        // Its block goes here, where destructors of the user's are still in a fiber; a
-        // parent that only this one held must outlive the switch to it.
+    bool unheld = self.refs.load(std::memory_order_acquire) == last ||
+                  (held_itself && self.refs.fetch_sub(1) == 1);
+    if (unheld) {
+        // What is the user's goes here, in a fiber that may park, that may ask for a
+        // handle to itself, and that may even keep it. A parent that only this one held
+        // must outlive the switch to it.
+        self.refs.store(1);
         if (successor != nullptr) retain(*successor);
-        // These destructors may park, so the stack is given up only after them.
+        empty(self);
+        unheld = self.refs.fetch_sub(1) == 1;
+        if (successor != nullptr) successor->refs.fetch_sub(1);
+    }
+    if (self.in_registry.linked()) [[unlikely]]
+        see_off(self);
+    self.state = fiber_state::done;
+    if (unheld) {
         const stack memory = self.memory;
         const sanitizer_state tools = self.sanitizer;
-        // They may take a handle to the fiber they are in and drop it again.
-        self.refs.store(1, std::memory_order_relaxed);
-        departure mine;
-        mine.id = id;
-        departing.push_back(mine);
         self.destroy(self);
-        mine.unlink();
-        wake_all(watching_departures);
         errands = true;
         zombie = memory;
         zombie_sanitizer = tools;
-        if (successor != nullptr)
-            successor->refs.fetch_sub(1, std::memory_order_acq_rel);
     }
     left = nullptr;
     ended_id = id;
@@ -172,7 +192,9 @@ bool scheduler::wait_for_departures(std::uint64_t begin, time_point deadline) {
 
     for (;;) {
         bool any = false;
-        departing.for_each([&](const departure& d) { any = any || d.id >= begin; });
+        departing.for_each([&](const registry_hook& h) {
+            any = any || (h.core->id >= begin && h.core != current);
+        });
         if (!any) return true;
         watcher w;
         watching_departures.push_back(w);
@@ -200,6 +222,8 @@ void drop_interrupts(fiber_core& core) noexcept {
 
 void scheduler::complete(fiber_core& core) noexcept {
     mark_done(core);
+    if (recording_stack_use) [[unlikely]]
+        stack_uses->note(core);
     drop_interrupts(core);
     core.in_registry.unlink();
     --living_count;

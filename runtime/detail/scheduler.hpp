@@ -56,11 +56,7 @@ class ready_queue {
     runnable** last_ = &first_;
 };
 
-// A fiber that has ended and that nobody holds, while destructors of what it leaves
-// behind run on its stack, and maybe park.
-struct departure : list_hook {
-    std::uint64_t id = 0;
-};
+struct stack_use_log;
 
 struct scheduler {
     explicit scheduler(hub& owner);
@@ -95,10 +91,14 @@ struct scheduler {
     fiber_core main;                       // the thread's own stack
     intrusive_list<registry_hook> living;  // started or not, not yet done
     std::size_t living_count = 0;
-    intrusive_list<departure> departing;
+    // Done, but links, or destructors of what they leave behind, still run on their
+    // stacks, and may park.
+    intrusive_list<registry_hook> departing;
     intrusive_list<waiter> watching_departures;
     std::uint64_t next_id;
     stack_pool stacks;
+    bool recording_stack_use = false;           // see stack.hpp
+    std::unique_ptr<stack_use_log> stack_uses;  // null before it is first recorded
     // Once the thread has ended: blocks that others still hold, plus one for the thread
     // itself while it closes. Whoever takes it to zero deletes the hub.
     std::atomic<std::size_t> orphans{0};
@@ -160,6 +160,12 @@ struct scheduler {
     // The thread ends, and with it its main fiber and the loop, whose handles may live
     // on.
     void end_main() noexcept;
+
+    // Destroys what is the user's in the block of the current fiber, which has ended.
+    void empty(fiber_core& core) noexcept;
+
+    // It has departed.
+    void see_off(fiber_core& core) noexcept;
 
     // Parks until no fiber whose id is `begin` or later is departing. False if
     // `deadline` came first.

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/runtime/detail/sanitizer.hpp>
 #include <tendril/runtime/detail/stack_pool.hpp>
+#include <tendril/runtime/detail/stack_range.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/stack.hpp>
 
 #include <algorithm>
-#include <cerrno>
+#include <cstdlib>
 #include <new>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <sys/mman.h>
 #include <unistd.h>
 
 namespace tendril::detail {
+
+using namespace std::string_view_literals;
+
 namespace {
 
 constexpr std::size_t page = 4096;
@@ -21,13 +26,23 @@ constexpr std::size_t largest_stack = std::size_t{1} << 40;
 
 // Guards made by MADV_GUARD_INSTALL (Linux 6.13, 102, not in Debian 12's headers) live
 // in the page tables and split no mapping, so their number is not limited by
-// vm.max_map_count. Kernels without it get mprotect, which costs two mappings a stack.
+// vm.max_map_count. Kernels without it get mprotect, which costs two mappings a stack;
+// so does TENDRIL_STACK_GUARDS=mprotect in the environment, for tests of that.
 constexpr int madv_guard_install = 102;
 
+bool only_mprotect() noexcept {
+    const char* const wish = std::getenv("TENDRIL_STACK_GUARDS");
+    return running_on_valgrind() || (wish != nullptr && wish == "mprotect"sv);
+}
+
 void install_guard(std::byte* at) {
-    static const bool by_mprotect = running_on_valgrind();
+    static const bool by_mprotect = only_mprotect();
     if (!by_mprotect && madvise(at, stack_guard_size, madv_guard_install) == 0) return;
     if (mprotect(at, stack_guard_size, PROT_NONE) != 0) throw std::bad_alloc();
+}
+
+void drop_memory(std::byte* at, std::size_t size) noexcept {
+    madvise(at, size, MADV_DONTNEED);
 }
 
 // An odd number of pages a slot (the guard has 17, so the rest must be even) spreads
@@ -43,22 +58,27 @@ constexpr std::size_t slot_size(std::size_t usable) {
 
 }  // namespace
 
-stack_pool::stack_pool() : default_size_(default_stack_size) {
-    usual_.size = round_up(default_stack_size);
-}
+stack_pool::stack_pool()
+    : usual_(round_up(default_stack_size)), default_size_(default_stack_size) {}
 
 stack_pool::~stack_pool() {
     for (const unsigned id : valgrind_ids_) valgrind_deregister(id);
-    for (const chunk& c : chunks_) munmap(c.at, c.size);
+    for (const chunk& c : chunks_) give_back_stack_memory(c.at, c.size);
 }
 
 stack stack_pool::take(std::size_t size) {
     size_class& c = size == 0 ? usual_ : class_of(size);
     stack s;
-    if (c.free != nullptr) {
-        free_stack* const taken = c.free;
-        c.free = taken->next;
-        s = {reinterpret_cast<std::byte*>(taken) + sizeof(free_stack) - c.size, c.size};
+    if (!c.free.empty()) {
+        s = {c.free.back(), c.size};
+        c.free.pop_back();
+        if (const std::size_t left = c.free.size(); left < c.least) {
+            c.least = left;
+            c.to_trim = std::min(c.to_trim, left);
+            c.cold = std::min(c.cold, left);
+        }
+        if (clean_) [[unlikely]]
+            drop_memory(s.bottom, s.size);
     } else {
         s = carve(c);
     }
@@ -68,11 +88,40 @@ stack stack_pool::take(std::size_t size) {
 
 void stack_pool::give_back(stack s) noexcept {
     unpoison(s.bottom, s.size);
-    auto* const link = reinterpret_cast<free_stack*>(s.end()) - 1;
     size_class& c = s.size == usual_.size ? usual_ : class_given(s.size);
-    link->next = c.free;
-    c.free = link;
+    c.free.push_back(s.bottom);
     --in_use_;
+}
+
+template <class F>
+void stack_pool::for_each_class(F f) {
+    f(usual_);
+    for (size_class& c : others_) f(c);
+}
+
+bool stack_pool::may_trim() const noexcept {
+    const auto has_warm = [](const size_class& c) { return c.cold < c.free.size(); };
+    return has_warm(usual_) || std::any_of(others_.begin(), others_.end(), has_warm);
+}
+
+bool stack_pool::trim_some(time_point now) noexcept {
+    if (now >= next_trim()) {
+        interval_begin_ = now;
+        for_each_class([](size_class& c) {
+            c.to_trim = c.least;
+            c.least = c.free.size();
+        });
+    }
+    // Some 50 us' worth; then somebody else may have something to do.
+    std::size_t allowed = 64;
+    bool more = false;
+    for_each_class([&](size_class& c) {
+        for (; allowed > 0 && c.cold < c.to_trim; --allowed, ++c.cold) {
+            drop_memory(c.free[c.cold], c.size);
+        }
+        more = more || c.cold < c.to_trim;
+    });
+    return more;
 }
 
 void stack_pool::set_default_size(std::size_t size) {
@@ -94,7 +143,7 @@ stack_pool::size_class& stack_pool::class_of(std::size_t size) {
     for (size_class& c : others_) {
         if (c.size == rounded) return c;
     }
-    return others_.emplace_back(size_class{.size = rounded});
+    return others_.emplace_back(rounded);
 }
 
 stack_pool::size_class& stack_pool::class_given(std::size_t rounded) noexcept {
@@ -103,33 +152,49 @@ stack_pool::size_class& stack_pool::class_given(std::size_t rounded) noexcept {
 }
 
 stack stack_pool::carve(size_class& c) {
-    if (c.fresh == c.fresh_end) reserve_chunk(c);
+    if (c.fresh == c.fresh_end) take_chunk(c);
+    // For its way back, which must not fail.
+    if (c.free.capacity() <= c.carved) c.free.reserve(2 * c.carved + 16);
     install_guard(c.fresh);
     const stack s{c.fresh + stack_guard_size, c.size};
-    c.fresh += slot_size(c.size);
     if (running_on_valgrind()) {
         valgrind_ids_.push_back(valgrind_register(s.bottom, s.size));
     }
+    c.fresh += slot_size(c.size);
+    ++c.carved;
     return s;
 }
 
-void stack_pool::reserve_chunk(size_class& c) {
+void stack_pool::take_chunk(size_class& c) {
     chunks_.reserve(chunks_.size() + 1);
-    for (std::size_t slots = c.next_chunk;; slots /= 2) {
-        if (slots == 0) throw std::bad_alloc();
+    for (std::size_t slots = c.next_chunk; slots > 0; slots /= 2) {
         const std::size_t size = slots * slot_size(c.size);
-        void* const at =
-            mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-        if (at == MAP_FAILED) continue;
-        // A huge page under a stack would make all of it resident at the first touch.
-        madvise(at, size, MADV_NOHUGEPAGE);
-        chunks_.push_back({static_cast<std::byte*>(at), size});
-        c.fresh = static_cast<std::byte*>(at);
-        c.fresh_end = c.fresh + size;
+        std::byte* const at = take_stack_memory(size);
+        if (at == nullptr) continue;
+        chunks_.push_back({at, size});
+        c.fresh = at;
+        c.fresh_end = at + size;
         c.next_chunk = std::min<std::size_t>(slots * 2, 1024);
         return;
     }
+    throw std::bad_alloc();
+}
+
+std::size_t resident_part(const stack& s) noexcept {
+    // A page at a time from below, 1,024 pages at each look.
+    unsigned char resident[1024];
+    for (std::size_t from = 0; from < s.size;) {
+        const std::size_t part = std::min(s.size - from, page * sizeof resident);
+        if (mincore(s.bottom + from, part, resident) != 0) return s.size;
+        auto* const end = resident + part / page;
+        auto* const first =
+            std::find_if(resident, end, [](unsigned char r) { return (r & 1) != 0; });
+        if (first != end) {
+            return s.size - from - static_cast<std::size_t>(first - resident) * page;
+        }
+        from += part;
+    }
+    return 0;
 }
 
 }  // namespace tendril::detail

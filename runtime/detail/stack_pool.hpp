@@ -1,12 +1,16 @@
-// stack_pool.hpp - one hub's stacks: reserved in chunks, guarded once, reused last in
-// first out (the last one used is the one still in the cache).
+// stack_pool.hpp - one hub's stacks: guarded once, reused last in first out (the last
+// one used is the one still in the cache), and cold ones without memory.
 //
-// The pool belongs to its hub's thread. Chunks are unmapped when the pool goes, which
-// is after its last stack has come back.
+// The pool belongs to its hub's thread. Its chunks go back to the process's range of
+// stacks (stack_range.hpp) when the pool goes, which is after its last stack has come
+// back.
 //
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <tendril/runtime/clock.hpp>
+
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -48,23 +52,49 @@ class stack_pool {
     // Stacks handed out and not yet back.
     std::size_t in_use() const noexcept { return in_use_; }
 
+    // -- memory that is not needed any more
+    // Free stacks that have not been needed for a whole interval lose their memory. For
+    // when there is nothing else to do:
+
+    static constexpr auto trim_interval = std::chrono::seconds(1);
+
+    // There are free stacks with memory.
+    bool may_trim() const noexcept;
+
+    // Takes the memory from a few. True if there are more, for which it should be
+    // called again soon; else not before next_trim().
+    bool trim_some(time_point now) noexcept;
+
+    time_point next_trim() const noexcept { return interval_begin_ + trim_interval; }
+
+    // While on, stacks are handed out without the memory that others have used before,
+    // so that resident_part() is what their fiber has used.
+    void hand_out_clean(bool on) noexcept { clean_ = on; }
+
     std::size_t default_size() const noexcept { return default_size_; }
 
     // THROWS  as take().
     void set_default_size(std::size_t size);
 
   private:
-    struct free_stack {
-        free_stack* next;
-    };
-
     // All stacks of one size.
     struct size_class {
-        std::size_t size;            // usable bytes of each
-        free_stack* free = nullptr;  // links live at the top of the stacks themselves
+        explicit size_class(std::size_t size) : size(size) {}
+
+        std::size_t size;  // usable bytes of each
+        // Their bottoms; the last one is the next to be used. There is room for all
+        // that have been carved, so that giving back does not fail.
+        std::vector<std::byte*> free;
+        std::size_t carved = 0;
+        // Of the first ones in `free`: how many have no memory, how many have not been
+        // needed in the last interval, and how many have not been in this one, so far.
+        // Each of these numbers is at most the next.
+        std::size_t cold = 0;
+        std::size_t to_trim = 0;
+        std::size_t least = 0;
         std::byte* fresh = nullptr;  // next slot never handed out, in the newest chunk
         std::byte* fresh_end = nullptr;
-        std::size_t next_chunk = 16;  // slots to reserve next time
+        std::size_t next_chunk = 16;  // slots to take next time
     };
 
     struct chunk {
@@ -75,14 +105,23 @@ class stack_pool {
     size_class& class_of(std::size_t size);
     size_class& class_given(std::size_t rounded) noexcept;
     stack carve(size_class& c);
-    void reserve_chunk(size_class& c);
+    void take_chunk(size_class& c);
 
-    size_class usual_{};  // the default size's
+    template <class F>
+    void for_each_class(F f);
+
+    size_class usual_;  // the default size's
     std::deque<size_class> others_;
     std::size_t default_size_ = 0;  // as it was asked for
     std::vector<chunk> chunks_;
     std::vector<unsigned> valgrind_ids_;  // of all stacks, if Valgrind is watching
     std::size_t in_use_ = 0;
+    bool clean_ = false;
+    time_point interval_begin_{};
 };
+
+// How many bytes from the end of `s` down to the last one that has memory behind it: at
+// least what has been used of it since it was last without. A system call.
+std::size_t resident_part(const stack& s) noexcept;
 
 }  // namespace tendril::detail

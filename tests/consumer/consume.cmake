@@ -18,6 +18,13 @@ set(where_tendril_is -D TENDRIL_SOURCE=${tendril_source})
 if(way STREQUAL "find_package")
   run(${CMAKE_COMMAND} --install ${tendril_build} --prefix ${scratch}/prefix)
   set(where_tendril_is -D CMAKE_PREFIX_PATH=${scratch}/prefix)
+  # What is installed must not need the source tree.
+  file(GLOB_RECURSE installed ${scratch}/prefix/*)
+  foreach(file ${installed})
+    if(IS_SYMLINK ${file})
+      message(FATAL_ERROR "installed as a link: ${file}")
+    endif()
+  endforeach()
 endif()
 run(${CMAKE_COMMAND} -S ${scratch}/source -B ${scratch}/build -G ${generator}
     -D CMAKE_CXX_COMPILER=${compiler} -D CMAKE_CXX_COMPILER_LAUNCHER=${launcher}

@@ -81,7 +81,13 @@ int accept4(int fd, sockaddr* address, socklen_t* size, int flags) {
     return static_cast<int>(syscall(SYS_accept4, fd, address, size, flags));
 }
 
-// Only those of stacks fail.
+// By which the range of all stacks grows.
+int mprotect(void* at, size_t size, int access) noexcept {
+    if (maps.fails()) return -1;
+    return static_cast<int>(syscall(SYS_mprotect, at, size, access));
+}
+
+// And if there is no such range, this.
 void* mmap(
     void* at, size_t size, int access, int flags, int fd, off_t offset) noexcept {
     if ((flags & MAP_STACK) != 0 && maps.fails()) return MAP_FAILED;

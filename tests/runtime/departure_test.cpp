@@ -2,6 +2,7 @@
 // stack: by code that may park, spawn and ask who it is.
 //
 // SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/fiber_local.hpp>
 #include <tendril/runtime/greenlet.hpp>
 #include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/run.hpp>
@@ -11,6 +12,9 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "../support/clean_end.hpp"
@@ -115,6 +119,66 @@ TEST_CASE_FIXTURE(clean_end, "such a destructor may ask which fiber it is in") {
     yield();
     CHECK(begun != 0);
     CHECK(ended == begun);
+}
+
+TEST_CASE_FIXTURE(clean_end, "a handle that it keeps stays good, without the result") {
+    fiber<int> next;
+    any_fiber kept;
+    fiber<int> ended = spawn([&] {
+        const last_words words([&] { kept = current(); });
+        return 1;
+    });
+    ended.wait();
+    CHECK(kept == ended);
+    kept = {};
+    spawn([&] { return last_words([&] { kept = current(); }); });
+    yield();
+    REQUIRE(kept);
+    next = spawn([] { return 7; });
+    CHECK(kept.id() != next.id());
+    CHECK(kept.done());
+    CHECK(kept.join());
+    CHECK(next.wait() == 7);
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "links and fiber_locals that park are waited for") {
+    static fiber_local<std::optional<last_words>> local;
+    int over = 0;
+    const auto busy = [&] {
+        spawn([&] {
+            local.get().emplace([&] { tendril::yield(), ++over; });
+        }).link([&] { tendril::yield(), ++over; });
+        tendril::yield();
+    };
+    run(busy);
+    CHECK(over == 2);
+    on_other_thread(busy);
+    CHECK(over == 4);
+}
+
+TEST_CASE_FIXTURE(clean_end, "a fiber_local made on the way out is destroyed, too") {
+    static fiber_local<std::shared_ptr<int>> local;
+    const auto alive = std::make_shared<int>(0);
+    spawn([&] { return last_words([&] { local.get() = alive; }); });
+    yield();
+    CHECK(alive.use_count() == 1);
+}
+
+TEST_CASE_FIXTURE(clean_end, "an exception that nobody took may use one as it goes") {
+    static fiber_local<std::string> local;
+
+    struct farewell {
+        last_words words{[] { local.get() = std::string(100, 'x'); }};
+    };
+
+    spawn([] {
+        local.get() = "a";
+        throw farewell();
+    });
+    yield();
+    CHECK(reported.size() == 1);
+    reported.clear();
 }
 
 TEST_CASE_FIXTURE(clean_end, "a value that nobody takes may end others as it goes") {

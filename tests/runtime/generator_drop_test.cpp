@@ -80,7 +80,7 @@ TEST_CASE_FIXTURE(clean_end_of_threads, "a suspended one, too") {
     CHECK(log == "exit");
 }
 
-TEST_CASE_FIXTURE(clean_end, "a parked body that yields on is reported, not hidden") {
+TEST_CASE_FIXTURE(clean_end, "a parked body that yields on is ended by a second exit") {
     virtual_time time;
     hub& h = hub::current();
     const std::size_t before = h.live_fibers();
@@ -96,6 +96,93 @@ TEST_CASE_FIXTURE(clean_end, "a parked body that yields on is reported, not hidd
     g.reset();
     yield();
     CHECK(h.live_fibers() == before);
+}
+
+TEST_CASE_FIXTURE(clean_end,
+                  "whoever drops it goes on, also if somebody waits in next") {
+    virtual_time time;
+    for (const bool left_by_hand : {true, false}) {
+        std::optional<generator<int>> g(std::in_place, [&](auto& yield) {
+            left_by_hand ? hub::current().switch_out() : tendril::sleep(1h);
+            yield(1);
+        });
+        bool told = false;
+        auto caller = spawn([&] {
+            try {
+                g->next();
+            } catch (const greenlet_exit&) {
+                told = true;
+            }
+        });
+        yield();
+        g.reset();
+        caller.wait();
+        CHECK(told);
+    }
+    CHECK(time.passed() == 0s);
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads, "nor if that is on another thread") {
+    virtual_time time;
+    std::optional<generator<int>> g(std::in_place, [](auto& yield) {
+        tendril::sleep(1h);
+        yield(1);
+    });
+    auto caller = spawn([&] { g->next(); });
+    yield();
+    std::thread([&] { g.reset(); }).join();
+    CHECK_THROWS_AS(caller.wait(), greenlet_exit);
+    // The body's stack is free, and only once.
+    CHECK(hub::current().stacks_in_use() == 1);
+    auto first = spawn([] {});
+    auto second = spawn([] {});
+    CHECK(hub::current().stacks_in_use() == 3);
+    first.wait();
+    second.wait();
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads, "its clean-up may park, and is not cut short") {
+    virtual_time time;
+    for (const bool by_callback : {true, false}) {
+        std::string log;
+        std::optional<generator<int>> g(std::in_place, [&log](auto& yield) {
+            try {
+                yield(1);
+            } catch (const greenlet_exit&) {
+                log += "begin ";
+                tendril::sleep(1ms);
+                log += "end";
+                throw;
+            }
+        });
+        CHECK(g->next() == 1);
+        if (by_callback) {
+            hub::current().call_soon([&] { g.reset(); });
+        } else {
+            std::thread([&] { g.reset(); }).join();
+        }
+        tendril::sleep(1s);
+        CHECK(log == "begin end");
+    }
+}
+
+TEST_CASE_FIXTURE(clean_end, "a body that holds a handle to itself ends as well") {
+    virtual_time time;
+    bool ended = false;
+    std::optional<generator<int>> g(std::in_place, [&](auto& yield) {
+        const any_fiber self = current();
+        try {
+            tendril::sleep(1h);
+            yield(1);
+        } catch (const greenlet_exit&) {
+            ended = true;
+            throw;
+        }
+    });
+    CHECK_FALSE(timeout::silent(1s, [&] { g->next(); }));
+    g.reset();
+    yield();
+    CHECK(ended);
 }
 
 TEST_SUITE_END();

@@ -1,14 +1,17 @@
 // What becomes of fibers, callbacks and handles when their thread ends.
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/runtime/fiber.hpp>
+#include <tendril/runtime/fiber_local.hpp>
 #include <tendril/runtime/greenlet.hpp>
 #include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -27,6 +30,24 @@ using test::clean_end_of_threads;
 using test::errc_of;
 using test::freed_with_hub;
 using test::on_other_thread;
+
+namespace {
+
+// In which time passes whatever happens, as it does in the real one.
+struct impatient final : detail::time_source {
+    time_point now() noexcept override { return at += 1ms; }
+
+    bool jump(time_point deadline) noexcept override {
+        at = deadline;
+        return true;
+    }
+
+    void slept(duration) noexcept override {}
+
+    time_point at = clock::now();
+};
+
+}  // namespace
 
 TEST_SUITE_BEGIN("runtime/hub thread end");
 
@@ -208,26 +229,15 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
 
 TEST_CASE_FIXTURE(clean_end_of_threads,
                   "a fiber that will not die is reported, and its thread ends") {
-    // In which time passes whatever happens, as it does in the real one.
-    struct impatient final : detail::time_source {
-        time_point now() noexcept override { return at += 1ms; }
-
-        bool jump(time_point deadline) noexcept override {
-            at = deadline;
-            return true;
-        }
-
-        void slept(duration) noexcept override {}
-
-        time_point at = clock::now();
-    };
-
     static impatient time;
     for (void (*const wait)() : {+[] { tendril::sleep(forever); }, +[] { yield(); }}) {
         fiber<> immortal;
+        std::atomic<int>* on_its_stack = nullptr;
         on_other_thread([&] {
             hub_internals::set_time_source(hub::current(), &time);
-            immortal = spawn([wait] {
+            immortal = spawn([wait, &on_its_stack] {
+                std::atomic<int> value{42};
+                on_its_stack = &value;
                 for (;;) {
                     try {
                         wait();
@@ -243,7 +253,95 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
         reported.clear();
         // Who waits for it on another thread is told.
         CHECK(errc_of([&] { immortal.wait(); }) == errc::thread_exited);
+        // Others may still use what is on it.
+        immortal = {};
+        CHECK(on_its_stack->load() == 42);
     }
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "what is left behind and does not end is reported, too") {
+    struct stubborn {
+        bool on = true;
+
+        stubborn() = default;
+
+        stubborn(stubborn&& other) noexcept : on(std::exchange(other.on, false)) {}
+
+        ~stubborn() {
+            while (on) yield();
+        }
+    };
+
+    on_other_thread([&] {
+        static impatient time;
+        hub_internals::set_time_source(hub::current(), &time);
+        spawn([] { return stubborn(); });
+        yield();
+    });
+    REQUIRE(reported.size() == 1);
+    CHECK(reported[0].find("ended, but not what it left behind") != std::string::npos);
+    reported.clear();
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads, "fibers spawned by the last code of all end") {
+    struct parting {
+        std::function<void()> f;
+
+        ~parting() {
+            if (f) f();
+        }
+    };
+
+    static fiber_local<parting> local;
+    fiber<> late;
+    auto held = std::make_shared<int>(0);
+    on_other_thread([&] { local.get().f = [&] { late = spawn([held] {}); }; });
+    CHECK(late.done());
+    late = {};
+    CHECK(held.use_count() == 1);
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "a hub made while its thread ends closes like any other") {
+    struct late {
+        ~late() { made = freed_with_hub(); }
+
+        std::weak_ptr<int>& made;
+    };
+
+    std::weak_ptr<int> second;
+    std::thread([&] {
+        // Made before the first hub, it is destroyed after that has closed.
+        thread_local std::optional<late> at_end;
+        at_end.emplace(second);
+        hub::current();
+    }).join();
+    CHECK(second.expired());
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "what is posted to a hub that has ended does not run in the next") {
+    bool ran = false;
+
+    struct poster {
+        std::function<void()> f;
+
+        ~poster() {
+            if (f) f();
+        }
+    };
+
+    std::thread([&] {
+        auto last = std::make_shared<poster>();
+        last->f = [&] {
+            hub::current().post(
+                [again = std::make_shared<poster>(poster{[] { hub::current(); }})] {});
+            hub::current().post([&] { ran = true; });
+        };
+        hub::current().call_later(1h, [last = std::move(last)] {});
+    }).join();
+    CHECK_FALSE(ran);
 }
 
 TEST_SUITE_END();

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/detail/sanitizer.hpp>
+#include <tendril/runtime/detail/stack_range.hpp>
+
+#include <map>
+#include <mutex>
+#include <new>
+#include <utility>
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+namespace tendril::detail {
+namespace {
+
+#if defined(TENDRIL_TSAN)
+// All that its shadow memory leaves to programs is 1.5 TiB.
+constexpr std::size_t range_size = std::size_t{1} << 38;
+#else
+constexpr std::size_t range_size = std::size_t{1} << 44;
+#endif
+
+std::byte* map(void* at, std::size_t size, int access, int flags) noexcept {
+    void* const got =
+        mmap(at, size, access,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK | flags, -1, 0);
+    return got == MAP_FAILED ? nullptr : static_cast<std::byte*>(got);
+}
+
+// A huge page under a stack would make all of it resident at the first touch.
+std::byte* without_huge_pages(std::byte* at, std::size_t size) noexcept {
+    if (at != nullptr) madvise(at, size, MADV_NOHUGEPAGE);
+    return at;
+}
+
+class stack_range {
+  public:
+    std::byte* take(std::size_t size) noexcept {
+        const std::lock_guard held(mutex_);
+        if (std::byte* const again = take_returned(size)) return again;
+        if (!std::exchange(tried_, true)) reserve();
+        if (static_cast<std::size_t>(end_ - fresh_) < size) {
+            // Under a limit on addresses, or for a stack of terabytes: elsewhere.
+            return without_huge_pages(map(nullptr, size, PROT_READ | PROT_WRITE, 0),
+                                      size);
+        }
+        std::byte* const at = open(fresh_, size);
+        if (at != nullptr) fresh_ += size;
+        return at;
+    }
+
+    void give_back(std::byte* at, std::size_t size) noexcept {
+        const std::lock_guard held(mutex_);
+        const bool ours = at >= begin_ && at < end_;
+        // In the place of what was there, which takes the guards away, too.
+        if (!ours || map(at, size, PROT_NONE, MAP_FIXED) == nullptr) {
+            munmap(at, size);
+            return;
+        }
+        try {
+            returned_.emplace(size, at);
+        } catch (const std::bad_alloc&) {
+            // These addresses are not used again; there are plenty.
+        }
+    }
+
+  private:
+    void reserve() noexcept {
+        // Where addresses are limited, the rest of the program needs them, too.
+        rlimit addresses{};
+        getrlimit(RLIMIT_AS, &addresses);
+        if (addresses.rlim_cur != RLIM_INFINITY) return;
+        begin_ = without_huge_pages(map(nullptr, range_size, PROT_NONE, 0), range_size);
+        if (begin_ == nullptr) return;
+        fresh_ = begin_;
+        end_ = begin_ + range_size;
+    }
+
+    // What has been opened so far is one mapping, of which this makes more.
+    static std::byte* open(std::byte* at, std::size_t size) noexcept {
+        return mprotect(at, size, PROT_READ | PROT_WRITE) == 0 ? at : nullptr;
+    }
+
+    std::byte* take_returned(std::size_t size) noexcept {
+        const auto found = returned_.find(size);
+        if (found == returned_.end()) return nullptr;
+        std::byte* const at = found->second;
+        returned_.erase(found);
+        return open(without_huge_pages(at, size), size);
+    }
+
+    std::mutex mutex_;
+    bool tried_ = false;
+    std::byte* begin_ = nullptr;  // null if there is no range
+    std::byte* end_ = nullptr;
+    std::byte* fresh_ = nullptr;                       // never taken, from here on
+    std::multimap<std::size_t, std::byte*> returned_;  // by size
+};
+
+// Never destroyed: hubs of other threads may end after everything static.
+stack_range& range() {
+    static auto* const instance = new stack_range;
+    return *instance;
+}
+
+}  // namespace
+
+std::byte* take_stack_memory(std::size_t size) noexcept {
+    return range().take(size);
+}
+
+void give_back_stack_memory(std::byte* at, std::size_t size) noexcept {
+    range().give_back(at, size);
+}
+
+}  // namespace tendril::detail
