@@ -44,7 +44,7 @@ class line {
     std::size_t length_ = 0;
 };
 
-void tell(const fiber_core& core) noexcept {
+[[gnu::noinline]] void tell(const fiber_core& core) noexcept {
     {
         line out;
         out << "\ntendril: "
@@ -60,8 +60,8 @@ void tell(const fiber_core& core) noexcept {
     }
     void* frames[48];
     const int count = backtrace(frames, 48);
-    // The handler's own two come first.
-    constexpr int own = 2;
+    // This function, the handler and the system's part of it come first.
+    constexpr int own = 3;
     if (count > own) backtrace_symbols_fd(frames + own, count - own, STDERR_FILENO);
 }
 

@@ -305,6 +305,11 @@ TEST_CASE_FIXTURE(clean_end_of_threads, "fibers spawned by the last code of all 
 TEST_CASE_FIXTURE(clean_end_of_threads,
                   "a hub made while its thread ends closes like any other") {
     struct late {
+        explicit late(std::weak_ptr<int>& made) : made(made) {}
+
+        late(const late&) = delete;
+        late& operator=(const late&) = delete;
+
         ~late() { made = freed_with_hub(); }
 
         std::weak_ptr<int>& made;
@@ -333,13 +338,14 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
     };
 
     std::thread([&] {
-        auto last = std::make_shared<poster>();
-        last->f = [&] {
-            hub::current().post(
-                [again = std::make_shared<poster>(poster{[] { hub::current(); }})] {});
+        auto first = std::make_shared<poster>();
+        first->f = [&] {
+            auto second = std::make_shared<poster>();
+            second->f = [] { hub::current(); };
+            hub::current().post([second = std::move(second)] {});
             hub::current().post([&] { ran = true; });
         };
-        hub::current().call_later(1h, [last = std::move(last)] {});
+        hub::current().call_later(1h, [first = std::move(first)] {});
     }).join();
     CHECK_FALSE(ran);
 }
