@@ -7,6 +7,7 @@
 #include <tendril/net/listener.hpp>
 #include <tendril/net/serve.hpp>
 #include <tendril/net/socket.hpp>
+#include <tendril/runtime/cancel.hpp>
 #include <tendril/runtime/clock.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/fiber.hpp>

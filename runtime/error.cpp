@@ -62,6 +62,12 @@ bool is_greenlet_exit(const std::exception_ptr& error) noexcept {
     return type != nullptr && *type == typeid(greenlet_exit);
 }
 
+bool ends_quietly(const std::exception_ptr& error) noexcept {
+    const std::type_info* const type = error.__cxa_exception_type();
+    return type != nullptr &&
+           (*type == typeid(greenlet_exit) || *type == typeid(cancelled));
+}
+
 void report(std::exception_ptr error, std::string_view where) noexcept {
     try {
         exception_hook hook;

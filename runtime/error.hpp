@@ -7,8 +7,9 @@
 //
 //  * What is thrown *into* a fiber from outside is not a std::exception, so that an
 //    ordinary `catch (const std::exception&)` cannot swallow it by accident:
-//    `greenlet_exit` (a kill) and `timed_out` (a timeout scope ran out). Let them pass
-//    or rethrow them; whoever swallows one carries on running.
+//    `greenlet_exit` (a kill), `timed_out` (a timeout scope ran out) and `cancelled`
+//    (a cancel scope was). Let them pass or rethrow them; whoever swallows one of the
+//    first two carries on running.
 //
 // net adds std::system_error with the code of the call that failed, and stop_serve,
 // which whoever wants to end serve() throws into its fiber.
@@ -75,6 +76,28 @@ class timed_out {
     const timeout* scope_;
 };
 
+class cancel_scope;
+
+namespace detail {
+struct cancel_layer;
+}
+
+// Thrown out of what waits inside a cancelled scope. Let it pass.
+class cancelled {
+  public:
+    explicit cancelled(const detail::cancel_layer& by) noexcept : by_(&by) {}
+
+    // True if it is on its way to `scope`, which will catch it. Only compared.
+    bool from(const cancel_scope& scope) const noexcept;
+
+    bool from(const detail::cancel_layer& layer) const noexcept {
+        return by_ == &layer;
+    }
+
+  private:
+    const detail::cancel_layer* by_;
+};
+
 // Where errors go that nobody can catch: a hub callback or a link that throws, a
 // spawn_n body that fails, a fiber whose exception nobody ever asked for, an exception
 // out of a greenlet that was being dropped. `where` says which of these. The default
@@ -95,6 +118,9 @@ void report(std::exception_ptr error, std::string_view where) noexcept;
 std::string describe(std::exception_ptr error);
 
 bool is_greenlet_exit(const std::exception_ptr& error) noexcept;
+
+// It came from outside and only ends the fiber: greenlet_exit, or cancelled.
+bool ends_quietly(const std::exception_ptr& error) noexcept;
 
 // What can be thrown. An exception_ptr cannot: it stands for what it points to.
 template <class E>

@@ -130,7 +130,7 @@ void start(timer_node& t) {
 }  // namespace
 
 void report_unseen(const fiber_core& core) noexcept {
-    if (core.failure_seen || is_greenlet_exit(core.failure)) return;
+    if (core.failure_seen || ends_quietly(core.failure)) return;
     try {
         report(core.failure, "an exception nobody waited for, of " + describe(core));
     } catch (const std::bad_alloc&) {
@@ -143,6 +143,7 @@ void finish_fiber(fiber_core& core) noexcept {
     if (core.extras == nullptr) return;
     const bool on_its_own_stack = core.home->current == &core;
     if (on_its_own_stack) core.home->departing.push_back(core.in_registry);
+    core.extras->limit.reset();
     call_links(core);
     drop_locals(core);
 }

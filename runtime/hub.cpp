@@ -15,6 +15,7 @@
 
 #include <cxxabi.h>
 
+// NOLINTNEXTLINE(bugprone-reserved-identifier): the C++ ABI's own
 extern "C" void* __dso_handle;
 
 namespace tendril {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/detail/cancel_layer.hpp>
 #include <tendril/runtime/detail/switch.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/hub.hpp>
@@ -11,14 +12,17 @@
 namespace tendril::detail {
 namespace {
 
-bool interrupt_due(const scheduler& s, const fiber_core& self) noexcept {
-    return self.has_interrupts && s.exceptions->uncaught == 0;
+bool interrupt_due(const scheduler& s, fiber_core& self) noexcept {
+    return self.alerted && s.exceptions->uncaught == 0 &&
+           (self.cancel_due || first_due(self) != nullptr);
 }
 
 [[gnu::noinline]] void throw_interrupt(fiber_core& self) {
-    interrupt& first = self.interrupts.pop_front();
-    self.has_interrupts = !self.interrupts.empty();
-    first.raise(first);
+    interrupt* const first = first_due(self);
+    if (first == nullptr) throw_cancelled(self);
+    first->unlink();
+    self.alerted = self.cancel_due || !self.interrupts.empty();
+    first->raise(*first);
 }
 
 struct expiry final : timer_node {
@@ -43,7 +47,7 @@ void park(waiter& w) {
     self.state = fiber_state::parked;
     s.leave();
     self.waiting = nullptr;
-    if (self.has_interrupts) [[unlikely]] {
+    if (self.alerted) [[unlikely]] {
         const bool taken_back = std::exchange(self.interrupted, false);
         if (interrupt_due(s, self) && (taken_back || !w.carries)) throw_interrupt(self);
     }
@@ -117,9 +121,9 @@ void withdraw(fiber_core& fiber, interrupt& i) noexcept {
     // The fiber has been taken out of its wait for this one, so it must be thrown
     // there.
     const bool wait_over = fiber.interrupted && fiber.home->current != &fiber;
-    if (wait_over && &fiber.interrupts.front() == &i) return;
+    if (wait_over && first_due(fiber) == &i) return;
     i.unlink();
-    fiber.has_interrupts = !fiber.interrupts.empty();
+    fiber.alerted = fiber.cancel_due || !fiber.interrupts.empty();
 }
 
 }  // namespace tendril::detail

@@ -78,11 +78,9 @@ struct spawn_block final : result_block<R> {
             } else {
                 self.result.emplace((*self.call)());
             }
-        } catch (const greenlet_exit&) {
-            core.failure = std::current_exception();
         } catch (...) {
             core.failure = std::current_exception();
-            if (self.policy == on_failure::report) {
+            if (self.policy == on_failure::report && !ends_quietly(core.failure)) {
                 core.failure_seen = true;
                 report(core.failure, "in " + describe(core));
             }
@@ -112,6 +110,9 @@ fiber_core& place_fiber(const spawn_options& o, Call&& call, on_failure policy) 
     }
 }
 
+// From the fiber that spawns it. REQUIRES and THROWS as below.
+void inherit_deadline(fiber_core& core);
+
 // Of a fiber that the caller alone holds. THROWS  std::bad_alloc, and it is gone then.
 void set_initial_name(fiber_core& core, const std::string& name);
 
@@ -139,6 +140,8 @@ fiber_core& make_fiber(const spawn_options& o,
     fiber_core& core = place_fiber<R>(
         o, Call{{std::forward<F>(f), std::forward<Args>(args)...}}, policy);
     if (!o.name.empty()) set_initial_name(core, o.name);
+    if (this_scheduler->current->layer != nullptr) [[unlikely]]
+        inherit_deadline(core);
     core.refs.store(2, std::memory_order_relaxed);
     return core;
 }

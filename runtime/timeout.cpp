@@ -14,6 +14,7 @@ timeout::timeout(checked limit, std::exception_ptr error)
         detail::fail(errc::in_hub,
                      "a timeout scope in a hub callback, which never waits");
     }
+    depth = fiber_->shields;
     fire = [](detail::timer_node& t) {
         auto& self = static_cast<timeout&>(t);
         self.expired_ = true;

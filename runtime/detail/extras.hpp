@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <tendril/runtime/detail/cancel_layer.hpp>
 #include <tendril/runtime/detail/fiber_core.hpp>
 #include <tendril/runtime/detail/unique_function.hpp>
 #include <tendril/runtime/timer_queue.hpp>
@@ -38,6 +39,7 @@ struct fiber_extras {
     bool calling_links = false;
     std::vector<local_value> locals;  // by slot number of the fiber_local
     std::unique_ptr<start_timer> delayed;
+    std::unique_ptr<inherited_deadline> limit;  // until it has ended
 };
 
 inline fiber_extras& extras_of(fiber_core& core) {

@@ -36,6 +36,7 @@
 
 namespace tendril::detail {
 
+struct cancel_layer;
 struct fiber_core;
 struct scheduler;
 struct fiber_extras;
@@ -57,6 +58,8 @@ struct exception_globals {
 // An exception on its way into a fiber, thrown where the fiber parks. It stays in the
 // fiber's list until then, so that two of them are two throws, oldest first.
 struct interrupt : list_hook {
+    // How many shields its sender is inside of; those further in hold it off.
+    std::uint16_t depth = 0;
     void (*raise)(interrupt&) = nullptr;          // throws; no longer in a list
     void (*drop)(interrupt&) noexcept = nullptr;  // the fiber ended first
 };
@@ -96,9 +99,11 @@ struct fiber_core : runnable {
     fiber_state state = fiber_state::unstarted;
     fiber_kind kind = fiber_kind::spawned;
     bool started = false;
-    bool has_interrupts = false;  // `interrupts` is not empty
-    bool interrupted = false;  // its wait was taken back: deliver on return from park
-    bool stillborn = false;    // it has ended before it began
+    bool alerted = false;       // there are interrupts, or a scope is cancelled
+    bool interrupted = false;   // its wait was taken back: deliver on return from park
+    bool stillborn = false;     // it has ended before it began
+    bool cancel_due = false;    // it is inside a scope that is cancelled
+    std::uint16_t shields = 0;  // it is inside of
 
     // -- what it is
     std::atomic<unsigned> refs{1};
@@ -109,6 +114,7 @@ struct fiber_core : runnable {
     void (*destroy)(fiber_core&) noexcept = nullptr;  // ends the lifetime of the block
     registry_hook in_registry;                        // until it has departed
     intrusive_list<interrupt> interrupts;             // not yet thrown
+    cancel_layer* layer = nullptr;   // the innermost scope or shield it is in
     intrusive_list<waiter> joiners;  // who waits for its end, on the home thread
     intrusive_list<waiter> distant_joiners;  // on others; under joiners_lock
     spin_lock joiners_lock;

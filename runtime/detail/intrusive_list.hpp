@@ -46,6 +46,15 @@ class intrusive_list {
         return member;
     }
 
+    // The first member of which pred(member) is true; null if there is none.
+    template <class P>
+    T* find(P pred) noexcept {
+        for (list_hook* at = head_.next; at != &head_; at = at->next) {
+            if (pred(static_cast<T&>(*at))) return &static_cast<T&>(*at);
+        }
+        return nullptr;
+    }
+
     // Visits in order. `f` may unlink the member it is given, but no other.
     template <class F>
     void for_each(F f) {

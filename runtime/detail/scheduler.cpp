@@ -213,11 +213,16 @@ void scheduler::end_main() noexcept {
 }
 
 void drop_interrupts(fiber_core& core) noexcept {
-    while (core.has_interrupts) {
+    while (!core.interrupts.empty()) {
         interrupt& i = core.interrupts.pop_front();
-        core.has_interrupts = !core.interrupts.empty();
         if (i.drop != nullptr) i.drop(i);
     }
+    core.alerted = core.cancel_due;
+}
+
+interrupt* first_due(fiber_core& core) noexcept {
+    return core.interrupts.find(
+        [&](const interrupt& i) { return i.depth >= core.shields; });
 }
 
 void scheduler::complete(fiber_core& core) noexcept {
@@ -239,10 +244,15 @@ void scheduler::free_block(fiber_core& core) noexcept {
 
 bool scheduler::interrupt_fiber(fiber_core& core, interrupt& i) noexcept {
     core.interrupts.push_back(i);
-    core.has_interrupts = true;
+    core.alerted = true;
+    return alert(core);
+}
+
+bool scheduler::alert(fiber_core& core) noexcept {
     const bool away =
         core.state == fiber_state::parked || core.state == fiber_state::suspended;
     if (!away || core.interrupted || core.saved_uncaught > 0) return false;
+    if (!core.cancel_due && first_due(core) == nullptr) return false;
     if (core.state == fiber_state::parked && !core.waiting->abort(*core.waiting)) {
         return false;
     }

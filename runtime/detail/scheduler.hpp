@@ -179,6 +179,9 @@ struct scheduler {
     // of the queue.
     bool interrupt_fiber(fiber_core& core, interrupt& i) noexcept;
 
+    // The same for what it has to find out by itself: a cancelled scope.
+    bool alert(fiber_core& core) noexcept;
+
     bool on_loop() const noexcept { return current == &loop; }
 
     // A block whose thread has ended, given back by another.
@@ -187,6 +190,9 @@ struct scheduler {
     void unreferenced(fiber_core& core) noexcept;
     void call_tracer() noexcept;
 };
+
+// The first interrupt of `core` that no shield of its own holds off; null if none.
+interrupt* first_due(fiber_core& core) noexcept;
 
 // Takes away what is to be thrown into a fiber that has ended.
 void drop_interrupts(fiber_core& core) noexcept;

@@ -31,6 +31,7 @@ constexpr std::size_t largest_stack = std::size_t{1} << 40;
 constexpr int madv_guard_install = 102;
 
 bool only_mprotect() noexcept {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): once, before the first stack
     const char* const wish = std::getenv("TENDRIL_STACK_GUARDS");
     return running_on_valgrind() || (wish != nullptr && wish == "mprotect"sv);
 }

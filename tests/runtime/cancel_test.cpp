@@ -1,0 +1,450 @@
+// cancel_test.cpp - cancel scopes: what they end, what they leave, who may.
+//
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/cancel.hpp>
+#include <tendril/runtime/generator.hpp>
+#include <tendril/runtime/hub.hpp>
+#include <tendril/runtime/sleep.hpp>
+#include <tendril/runtime/spawn.hpp>
+#include <tendril/runtime/timeout.hpp>
+#include <tendril/sync/mutex.hpp>
+#include <tendril/sync/queue.hpp>
+
+#include <chrono>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "../support/at_end.hpp"
+#include "../support/clean_end.hpp"
+#include "../support/errc_of.hpp"
+#include "../support/other_thread.hpp"
+#include "../support/virtual_time.hpp"
+#include <doctest/doctest.h>
+
+using namespace std::chrono_literals;
+using namespace tendril;
+using test::at_end;
+using test::clean_end;
+using test::clean_end_of_threads;
+using test::errc_of;
+using test::virtual_time;
+
+TEST_SUITE_BEGIN("runtime/cancel scope");
+
+TEST_CASE_FIXTURE(clean_end, "a scope that nobody cancels is as if it were not there") {
+    virtual_time time;
+    cancel_scope scope;
+    CHECK(scope.run([] {
+        tendril::sleep(1h);
+        return 7;
+    }) == 7);
+    CHECK_FALSE(scope.cancel_called());
+    CHECK_FALSE(scope.cancelled_caught());
+    CHECK(scope.deadline() == never);
+    CHECK(cancel_scope().run([] {}));
+    CHECK_THROWS_AS(cancel_scope().run([] { throw std::string("own"); }), std::string);
+}
+
+TEST_CASE_FIXTURE(clean_end, "cancelled, it ends the wait in it at once, and only it") {
+    virtual_time time;
+    cancel_scope scope;
+    std::string order;
+    auto f = spawn([&] {
+        CHECK_FALSE(scope.run([&] {
+            const at_end note{[&] { order += 'u'; }};
+            tendril::sleep(1h);
+            order += '-';
+        }));
+        order += 'o';
+        tendril::sleep(1s);
+        order += 's';
+    });
+    yield();
+    scope.cancel();
+    order += 'c';
+    f.wait();
+    CHECK(order == "cuos");
+    CHECK(scope.cancel_called());
+    CHECK(scope.cancelled_caught());
+    CHECK(time.passed() == 1s);
+}
+
+TEST_CASE_FIXTURE(clean_end, "every further wait in it throws, whatever is caught") {
+    virtual_time time;
+    cancel_scope scope;
+    int thrown = 0;
+    hub::current().call_later(1s, [&] { scope.cancel(); });
+    CHECK_FALSE(scope.run([&] {
+        queue<int> empty;
+        mutex m;
+        const std::function<void()> waits[] = {
+            [] { tendril::sleep(1h); },
+            [] { yield(); },
+            [&] { empty.get(); },
+            [] { spawn([] {}).wait(); },
+            [] { hub::current().switch_out(); },
+        };
+        for (const auto& wait : waits) {
+            try {
+                wait();
+            } catch (const cancelled& c) {
+                CHECK(c.from(scope));
+                ++thrown;
+            }
+        }
+        // What need not wait does not throw.
+        empty.put(1);
+        CHECK(empty.get() == 1);
+        m.lock();
+        m.unlock();
+        yield();
+    }));
+    CHECK(thrown == 5);
+    CHECK(time.passed() == 1s);
+    yield();
+}
+
+TEST_CASE_FIXTURE(clean_end, "a deadline cancels, and can be moved") {
+    virtual_time time;
+    CHECK_FALSE(move_on_after(2s, [] { tendril::sleep(forever); }));
+    CHECK(time.passed() == 2s);
+    CHECK(move_on_after(2s, [] { return 5; }) == 5);
+    CHECK(fail_after(1s, [] { return std::make_unique<int>(6); }) != nullptr);
+    CHECK_THROWS_WITH_AS(fail_after(1500ms, [] { tendril::sleep(2s); }),
+                         "not done within 1.500000 s", deadline_exceeded);
+    CHECK(time.passed() == 3500ms);
+
+    cancel_scope scope(1s);
+    CHECK_FALSE(scope.run([&] {
+        scope.set_deadline(scope.deadline() + 9s);
+        CHECK(current_deadline() == scope.deadline());
+        tendril::sleep(forever);
+    }));
+    CHECK(time.passed() == 13500ms);
+    CHECK(current_deadline() == never);
+    scope.set_deadline(hub::current().now());  // over: nothing happens
+    tendril::sleep(1s);
+}
+
+TEST_CASE_FIXTURE(clean_end, "a time gone by ends it at its first wait") {
+    virtual_time time;
+    bool reached = false, passed = false;
+    CHECK_FALSE(move_on_after(0s, [&] {
+        reached = true;
+        tendril::sleep(1s);
+        passed = true;
+    }));
+    CHECK(reached);
+    CHECK_FALSE(passed);
+    CHECK(time.passed() == 0s);
+    CHECK(move_on_after(0s, [] { return 3; }) == 3);  // never waited
+}
+
+TEST_CASE_FIXTURE(clean_end, "cancelled before it is entered, it is so inside") {
+    cancel_scope scope;
+    scope.cancel();
+    CHECK_FALSE(scope.run([] { yield(); }));
+    CHECK(scope.cancelled_caught());
+}
+
+TEST_CASE_FIXTURE(clean_end, "the outermost scope that is cancelled catches it") {
+    virtual_time time;
+    for (const bool at_once : {true, false}) {
+        cancel_scope outer, inner;
+        std::string order;
+        auto f = spawn([&] {
+            const bool done = outer.run([&] {
+                const bool inner_done = inner.run([] { tendril::sleep(forever); });
+                order += inner_done ? '?' : 'i';
+                tendril::sleep(forever);
+                order += '-';
+            });
+            order += done ? '?' : 'o';
+        });
+        yield();
+        inner.cancel();
+        if (!at_once) yield();
+        outer.cancel();
+        f.wait();
+        CHECK(order == std::string(at_once ? "o" : "io"));
+        CHECK(outer.cancelled_caught());
+        CHECK(inner.cancelled_caught() == !at_once);
+    }
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads, "other threads may cancel") {
+    for (int round = 0; round < 50; ++round) {
+        cancel_scope scope;
+        std::jthread other([&] { scope.cancel(); });
+        CHECK_FALSE(scope.run([] { tendril::sleep(forever); }));
+        CHECK(scope.cancelled_caught());
+    }
+}
+
+TEST_CASE_FIXTURE(clean_end,
+                  "a grant on its way is received, and the next wait throws") {
+    cancel_scope scope;
+    queue<int> items;
+    std::string order;
+    auto f = spawn([&] {
+        CHECK_FALSE(scope.run([&] {
+            order += std::to_string(items.get());
+            yield();
+            order += '-';
+        }));
+    });
+    yield();
+    items.put(7);
+    scope.cancel();
+    f.wait();
+    CHECK(order == "7");
+}
+
+TEST_CASE_FIXTURE(clean_end, "it is never thrown into an unwinding") {
+    virtual_time time;
+    cancel_scope scope;
+    std::string order;
+    auto f = spawn([&] {
+        CHECK_FALSE(scope.run([&] {
+            try {
+                const at_end clean_up{[&] {
+                    tendril::sleep(1s);
+                    order += 'd';
+                }};
+                throw 7;
+            } catch (int) {
+                order += 'c';
+            }
+            yield();
+            order += '-';
+        }));
+    });
+    yield();
+    scope.cancel();
+    f.wait();
+    CHECK(order == "dc");
+    CHECK(time.passed() == 1s);
+}
+
+TEST_CASE_FIXTURE(clean_end, "kills and timeouts pass through, and are not swallowed") {
+    virtual_time time;
+    auto f = spawn([] { cancel_scope().run([] { tendril::sleep(forever); }); });
+    yield();
+    f.kill();
+    CHECK_THROWS_AS(f.wait(), greenlet_exit);
+    CHECK_FALSE(timeout::silent(
+        1s, [] { move_on_after(2s, [] { tendril::sleep(forever); }); }));
+    CHECK(time.passed() == 1s);
+}
+
+// -- children
+
+TEST_CASE_FIXTURE(clean_end, "a child inherits the deadline, and ends quietly by it") {
+    virtual_time time;
+    fiber<> child, grandchild, unhurried;
+    bool cleaned = false;
+    CHECK(move_on_after(2s, [&] {
+        child = spawn([&] {
+            const at_end note{[&] { cleaned = true; }};
+            grandchild = spawn([] { tendril::sleep(forever); });
+            for (;;) {
+                try {
+                    tendril::sleep(forever);
+                } catch (const greenlet_exit&) {
+                }
+            }
+        });
+        unhurried = spawn([] { tendril::sleep(1s); });
+    }));
+    CHECK_THROWS_AS(child.wait(), cancelled);
+    CHECK_THROWS_AS(grandchild.wait(), cancelled);
+    unhurried.wait();
+    CHECK(cleaned);
+    CHECK(time.passed() == 2s);
+}
+
+TEST_CASE_FIXTURE(clean_end, "not the scope itself, nor a deadline behind a shield") {
+    virtual_time time;
+    fiber<> child, shielded;
+    cancel_scope scope;
+    scope.run([&] { child = spawn([] { tendril::sleep(1h); }); });
+    scope.cancel();
+    move_on_after(1s, [&] {
+        shield(forever, [&] { shielded = spawn([] { tendril::sleep(1h); }); });
+    });
+    child.wait();
+    shielded.wait();
+    CHECK(time.passed() == 1h);
+}
+
+TEST_CASE_FIXTURE(clean_end, "an unstarted child whose time runs out never waits") {
+    virtual_time time;
+    fiber<> late;
+    bool began = false;
+    move_on_after(1s, [&] {
+        late = spawn_after(2s, [&] {
+            began = true;
+            yield();
+            began = false;
+        });
+    });
+    CHECK_THROWS_AS(late.wait(), cancelled);
+    CHECK(began);
+    CHECK(time.passed() == 2s);
+    move_on_after(1s, [&] { late = spawn_after(forever, [] {}); });
+    late.kill();
+    tendril::sleep(2s);
+}
+
+// -- shields
+
+TEST_CASE_FIXTURE(clean_end, "a shield holds everything off until it is over") {
+    virtual_time time;
+    cancel_scope scope;
+    std::string order;
+    auto f = spawn([&] {
+        timeout limit(2s);
+        scope.run([&] {
+            CHECK(shield(1h, [&] {
+                      tendril::sleep(5s);
+                      order += 's';
+                      return 1;
+                  }) == 1);
+            order += 'o';
+            yield();
+            order += '-';
+        });
+    });
+    yield();
+    scope.cancel();
+    f.kill();
+    CHECK_THROWS_AS(f.wait(), greenlet_exit);
+    CHECK(order == "so");
+    CHECK(time.passed() == 5s);
+}
+
+TEST_CASE_FIXTURE(clean_end, "but no longer than its limit") {
+    virtual_time time;
+    cancel_scope scope;
+    scope.cancel();
+    CHECK_FALSE(scope.run([&] {
+        CHECK_FALSE(shield(3s, [] { tendril::sleep(forever); }));
+        CHECK(time.passed() == 3s);
+        yield();
+    }));
+    CHECK(scope.cancelled_caught());
+}
+
+TEST_CASE_FIXTURE(clean_end, "what is inside a shield reaches what is inside") {
+    virtual_time time;
+    shield(1h, [&] {
+        CHECK_FALSE(move_on_after(1s, [] { tendril::sleep(forever); }));
+        CHECK_FALSE(timeout::silent(1s, [] { tendril::sleep(forever); }));
+        cancel_scope inner;
+        hub::current().call_later(1s, [&] { inner.cancel(); });
+        CHECK_FALSE(inner.run([] { tendril::sleep(forever); }));
+    });
+    CHECK(time.passed() == 3s);
+}
+
+TEST_CASE_FIXTURE(clean_end,
+                  "a shield without a limit in a cancelled scope is refused") {
+    cancel_scope scope;
+    scope.cancel();
+    scope.run([] {
+        CHECK(errc_of([] { shield(forever, [] {}); }) == errc::bad_argument);
+        CHECK(shield(1s, [] { return 1; }) == 1);
+    });
+    CHECK(shield(forever, [] { return 2; }) == 2);
+}
+
+TEST_CASE_FIXTURE(clean_end, "a noexcept destructor that says so is not interrupted") {
+    virtual_time time;
+
+    struct polite {
+        ~polite() {
+            const uninterrupted here;
+            tendril::sleep(1s);
+            said = true;
+        }
+
+        bool& said;
+    };
+
+    for (const bool by_kill : {true, false}) {
+        bool said = false, after = false;
+        cancel_scope scope;
+        auto f = spawn([&] {
+            scope.run([&] {
+                { const polite goodbye{said}; }
+                yield();
+                after = true;
+            });
+        });
+        yield();
+        by_kill ? f.kill() : scope.cancel();
+        f.join();
+        CHECK(said);
+        CHECK_FALSE(after);
+    }
+}
+
+// -- misuse
+
+TEST_CASE_FIXTURE(clean_end, "misuse is an error that says what is wrong") {
+    virtual_time time;
+    cancel_scope scope;
+    scope.run([&] {
+        CHECK(errc_of([&] { scope.run([] {}); }) == errc::already_set);
+        auto other = spawn([&] { scope.run([] {}); });
+        CHECK(errc_of([&] { other.wait(); }) == errc::already_set);
+    });
+    CHECK_THROWS_WITH_AS(
+        scope.run([] {}),
+        doctest::Contains("a cancel scope was entered twice, by main fiber"),
+        fiber_error);
+
+    const std::function<void()> nothing;
+    CHECK(errc_of([&] { cancel_scope().run(nothing); }) == errc::bad_argument);
+    CHECK(errc_of([&] { shield(1s, nothing); }) == errc::bad_argument);
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    CHECK(errc_of([] { cancel_scope s(-1s); }) == errc::bad_argument);
+    CHECK(errc_of([] { shield(-1s, [] {}); }) == errc::bad_argument);
+    CHECK(errc_of([&] { move_on_after(std::chrono::duration<double>(nan), [] {}); }) ==
+          errc::bad_argument);
+
+    std::vector<std::optional<errc>> in_hub;
+    hub::current().call_soon([&] {
+        in_hub.push_back(errc_of([] { cancel_scope().run([] {}); }));
+        in_hub.push_back(errc_of([] { shield(1s, [] {}); }));
+        in_hub.push_back(errc_of([] { const uninterrupted u; }));
+    });
+    tendril::sleep(1ms);
+    CHECK(in_hub == std::vector<std::optional<errc>>(3, errc::in_hub));
+}
+
+TEST_CASE_FIXTURE(clean_end, "a generator that is left in its scope takes it along") {
+    virtual_time time;
+    cancel_scope scope;
+    {
+        generator<int> g([&](auto& yield) {
+            scope.run([&] {
+                yield(1);
+                tendril::sleep(forever);
+            });
+            yield(2);
+        });
+        CHECK(g.next() == 1);
+        // Its caller is not inside.
+        scope.cancel();
+        tendril::sleep(1s);
+        CHECK(g.next() == 2);
+    }
+    CHECK(scope.cancelled_caught());
+}
+
+TEST_SUITE_END();
