@@ -9,6 +9,7 @@
 #include <tendril/net/socket.hpp>
 #include <tendril/runtime/cancel.hpp>
 #include <tendril/runtime/clock.hpp>
+#include <tendril/runtime/context_var.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/fiber.hpp>
 #include <tendril/runtime/fiber_local.hpp>

@@ -140,7 +140,10 @@ fiber_core& make_fiber(const spawn_options& o,
     fiber_core& core = place_fiber<R>(
         o, Call{{std::forward<F>(f), std::forward<Args>(args)...}}, policy);
     if (!o.name.empty()) set_initial_name(core, o.name);
-    if (this_scheduler->current->layer != nullptr) [[unlikely]]
+    const fiber_core& parent = *this_scheduler->current;
+    if (parent.context) [[unlikely]]
+        core.context = parent.context;
+    if (parent.layer != nullptr) [[unlikely]]
         inherit_deadline(core);
     core.refs.store(2, std::memory_order_relaxed);
     return core;

@@ -31,12 +31,14 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <string>
 #include <typeinfo>
 
 namespace tendril::detail {
 
 struct cancel_layer;
+struct context_values;
 struct fiber_core;
 struct scheduler;
 struct fiber_extras;
@@ -114,6 +116,7 @@ struct fiber_core : runnable {
     void (*destroy)(fiber_core&) noexcept = nullptr;  // ends the lifetime of the block
     registry_hook in_registry;                        // until it has departed
     intrusive_list<interrupt> interrupts;             // not yet thrown
+    std::shared_ptr<const context_values> context;    // see context_var.hpp
     cancel_layer* layer = nullptr;   // the innermost scope or shield it is in
     intrusive_list<waiter> joiners;  // who waits for its end, on the home thread
     intrusive_list<waiter> distant_joiners;  // on others; under joiners_lock

@@ -134,6 +134,7 @@ void scheduler::empty(fiber_core& core) noexcept {
         core.failure = nullptr;
     }
     if (core.discard != nullptr) core.discard(core);
+    core.context = nullptr;
     if (core.parent != nullptr) release(*std::exchange(core.parent, nullptr));
     // Those may have made fiber_locals.
     drop_locals(core);
