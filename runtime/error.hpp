@@ -43,6 +43,7 @@ enum class errc {
     not_owner,      // unlock or release by a fiber that does not hold it
     unset,          // a result or value was asked for before there was one
     already_set,    // an event was sent twice without reset
+    deadlock,       // fibers would wait for each other for ever
 };
 
 // Misuse. what() is a sentence that names the fibers by name or id.

@@ -40,6 +40,10 @@ struct joiner final : waiter {
           target(target),
           distant(fiber.home != target.home) {
         if (distant) retain(target);
+        whom = [](const waiter& w) noexcept {
+            const auto& self = static_cast<const joiner&>(w);
+            return self.distant ? nullptr : &self.target;
+        };
     }
 
     joiner(const joiner&) = delete;
@@ -50,8 +54,9 @@ struct joiner final : waiter {
     }
 
     // False if the target has ended meanwhile.
-    bool stand_in_line() noexcept {
+    bool stand_in_line() {
         if (!distant) {
+            require_no_cycle(*this);
             target.joiners.push_back(*this);
             return true;
         }
@@ -129,13 +134,27 @@ void start(timer_node& t) {
 
 }  // namespace
 
+namespace {
+
+void report_of(const fiber_core& core, const char* what) noexcept {
+    try {
+        report(core.failure, what + describe(core));
+    } catch (const std::bad_alloc&) {
+        report(core.failure, what);
+    }
+}
+
+}  // namespace
+
 void report_unseen(const fiber_core& core) noexcept {
     if (core.failure_seen || ends_quietly(core.failure)) return;
-    try {
-        report(core.failure, "an exception nobody waited for, of " + describe(core));
-    } catch (const std::bad_alloc&) {
-        report(core.failure, "an exception nobody waited for");
-    }
+    report_of(core, "an exception nobody waited for, of ");
+}
+
+void report_at_once(fiber_core& core) noexcept {
+    if (ends_quietly(core.failure)) return;
+    core.failure_seen = true;
+    report_of(core, "in ");
 }
 
 void finish_fiber(fiber_core& core) noexcept {
@@ -239,6 +258,7 @@ bool any_fiber::join(time_point deadline) const {
     detail::fiber_core& target = core();
     if (done()) return true;
     detail::joiner w(target);
+    w.limited = deadline != never;
     if (&w.fiber == &target) {
         detail::fail(errc::bad_argument, describe(target) + " waits for its own end");
     }

@@ -173,7 +173,10 @@ void drop_generator(generator_core& core) noexcept {
     if (core.started && !core.finished) {
         core.exit_sent = true;
         exit_dropped(core, core.inner != nullptr ? core.inner->self() : core);
-        if (core.state == fiber_state::suspended) return report_lost(core);
+        // Unless it ends another one in its turn, which will come back to it.
+        if (core.state == fiber_state::suspended && core.refs.load() == 1) {
+            return report_lost(core);
+        }
     }
     release(core);
 }

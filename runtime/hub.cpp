@@ -122,6 +122,10 @@ hub& hub::current() {
 
 void hub::close() noexcept {
     scheduler_.ending = true;
+    // Its scopes and timeouts may still be there: after exit(), nobody leaves them.
+    scheduler_.main.layer = nullptr;
+    scheduler_.main.cancel_due = false;
+    scheduler_.main.shields = UINT16_MAX;
     detail::drop_interrupts(scheduler_.main);
     // User code runs in here: fibers clean up, the destructors of locals, of what
     // callbacks and letters hold. It may spawn and post, but not for ever.
@@ -364,6 +368,7 @@ void hub::switch_out() {
 
 void hub::loop() {
     for (;;) {
+        scheduler_.turn_began = clock::now();
         run_ready();
         open_letters(mail_.take());
         fire_timers();

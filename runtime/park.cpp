@@ -38,6 +38,40 @@ void fail_in_hub(const char* what) {
              "; callbacks must not block, spawn a fiber from them instead");
 }
 
+std::string whom(const waiter& w) {
+    const fiber_core* const holder = w.whom != nullptr ? w.whom(w) : nullptr;
+    return holder != nullptr ? " of " + describe(*holder) : std::string();
+}
+
+void require_no_cycle(const waiter& w) {
+    // Time ends a wait that has a limit, and with it the circle.
+    const auto limited = [](const waiter& in_line) {
+        const fiber_core& core = in_line.fiber;
+        return in_line.limited || core.limits > 0 ||
+               (core.layer != nullptr && effective_deadline(core) != never);
+    };
+    const auto holder = [](const waiter& in_line) {
+        return in_line.whom != nullptr ? in_line.whom(in_line) : nullptr;
+    };
+    // Each fiber waits for one thing at a time: without a circle this comes to an end.
+    for (const waiter* at = &w;;) {
+        const fiber_core* const next = limited(*at) ? nullptr : holder(*at);
+        if (next == nullptr) return;
+        if (next == &w.fiber) break;
+        if (next->state != fiber_state::parked) return;
+        at = next->waiting;
+    }
+    std::string circle = describe(w.fiber);
+    const waiter* at = &w;
+    do {
+        const fiber_core& next = *holder(*at);
+        circle += std::string(at == &w ? "" : ", which") + " would wait for " +
+                  at->what + " of " + describe(next);
+        at = next.waiting;
+    } while (at != nullptr && &at->fiber != &w.fiber);
+    fail(errc::deadlock, circle);
+}
+
 void park(waiter& w) {
     fiber_core& self = w.fiber;
     scheduler& s = *self.home;
@@ -45,6 +79,7 @@ void park(waiter& w) {
         throw_interrupt(self);
     self.waiting = &w;
     self.state = fiber_state::parked;
+    self.since = s.turn_began;
     s.leave();
     self.waiting = nullptr;
     if (self.alerted) [[unlikely]] {
@@ -56,6 +91,7 @@ void park(waiter& w) {
 bool park_by_timer(waiter& w, time_point deadline) {
     expiry e;
     e.waits = &w;
+    w.limited = true;
     e.fire = [](timer_node& t) {
         auto& mine = static_cast<expiry&>(t);
         // Woken in this very turn: whoever did that may have destroyed its place since.

@@ -28,6 +28,8 @@
 #include <tendril/runtime/detail/fiber_core.hpp>
 #include <tendril/runtime/detail/scheduler.hpp>
 
+#include <string>
+
 namespace tendril::detail {
 
 [[noreturn]] void fail_in_hub(const char* what);
@@ -46,8 +48,12 @@ struct waiter : list_hook, letter {
 
     fiber_core& fiber;
     abort_function abort;
+    // The fiber of the same thread that it waits for; null if there is no such one, or
+    // nobody knows. Null itself for what fibers do not hold.
+    fiber_core* (*whom)(const waiter&) noexcept = nullptr;
     const char* what;
     bool carries;
+    bool limited = false;  // a timer ends it if nobody does
 
   protected:
     ~waiter() = default;
@@ -60,6 +66,14 @@ struct waiter : list_hook, letter {
         return *s.current;
     }
 };
+
+// " held by fiber 7 'writer'", or nothing.
+std::string whom(const waiter& w);
+
+// To be called before the park of a waiter with `whom`.
+// THROWS  fiber_error (deadlock) if whoever it waits for waits for it, directly or by
+//         others; the sentence names them all.
+void require_no_cycle(const waiter& w);
 
 // Leaves for the hub until `w` is woken.
 // REQUIRES  `w` stands where its waker will find it.

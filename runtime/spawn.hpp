@@ -80,10 +80,7 @@ struct spawn_block final : result_block<R> {
             }
         } catch (...) {
             core.failure = std::current_exception();
-            if (self.policy == on_failure::report && !ends_quietly(core.failure)) {
-                core.failure_seen = true;
-                report(core.failure, "in " + describe(core));
-            }
+            if (self.policy == on_failure::report) report_at_once(core);
         }
         self.call.reset();
         finish_fiber(core);

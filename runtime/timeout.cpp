@@ -28,10 +28,12 @@ timeout::timeout(checked limit, std::exception_ptr error)
     hub& h = fiber_->home->owner;
     const time_point deadline = detail::after(h.now(), limit.value);
     if (deadline != never) hub_internals::timers(h).arm(*this, deadline);
+    ++fiber_->limits;
 }
 
 timeout::~timeout() {
     cancel();
+    --fiber_->limits;
 }
 
 void timeout::cancel() noexcept {

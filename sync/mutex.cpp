@@ -15,11 +15,33 @@ const detail::fiber_core* self() {
 
 }  // namespace
 
+// In line for a mutex; knows who holds it, for reports and against circles.
+struct mutex::locking final : wait_queue::place {
+    locking(mutex& m, wait_queue::interrupts how) : place("mutex", true, how), m(m) {
+        whom = [](const waiter& w) noexcept {
+            mutex& m = static_cast<const locking&>(w).m;
+            const std::lock_guard held(m.lock_);
+            const bool of_this_thread =
+                m.owner_ >> detail::hub_shift == w.fiber.id >> detail::hub_shift;
+            return of_this_thread && m.holder_->id == m.owner_
+                       ? const_cast<detail::fiber_core*>(m.holder_)
+                       : nullptr;
+        };
+    }
+
+    mutex& m;
+};
+
+void mutex::give_to(const detail::fiber_core& core) noexcept {
+    owner_ = core.id;
+    holder_ = &core;
+}
+
 bool mutex::try_lock() {
     const detail::fiber_core* const me = self();
     const std::lock_guard held(lock_);
     if (owner_ != 0) return false;
-    owner_ = me->id;
+    give_to(*me);
     return true;
 }
 
@@ -31,7 +53,7 @@ bool mutex::lock_as(time_point deadline, wait_queue::interrupts how) {
     const detail::fiber_core* const me = self();
     std::unique_lock held(lock_);
     if (owner_ == 0) {
-        owner_ = me->id;
+        give_to(*me);
         return true;
     }
     if (owner_ == me->id) {
@@ -39,7 +61,16 @@ bool mutex::lock_as(time_point deadline, wait_queue::interrupts how) {
         detail::fail(errc::already_set,
                      describe(*me) + " locks a mutex that it holds already");
     }
-    wait_queue::place here("mutex", true, how);
+    locking here(*this, how);
+    if (deadline == never && how == wait_queue::interrupts::thrown) {
+        held.unlock();
+        require_no_cycle(here);
+        held.lock();
+        if (owner_ == 0) {
+            give_to(*me);
+            return true;
+        }
+    }
     return line_.wait(held, here, deadline);
 }
 
@@ -57,7 +88,7 @@ void mutex::unlock() {
         return;
     }
     wait_queue::place& next = line_.take_first();
-    owner_ = next.fiber.id;
+    give_to(next.fiber);
     woken.set(next);
 }
 

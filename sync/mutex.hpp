@@ -60,11 +60,17 @@ class mutex {
   private:
     friend class condition_variable;
 
+    struct locking;
+
     bool lock_as(time_point deadline, wait_queue::interrupts how);
+    void give_to(const detail::fiber_core& core) noexcept;
 
     wait_queue::lock lock_;
     wait_queue line_;
     std::uint64_t owner_ = 0;  // id of the fiber that holds it; 0: nobody
+    // Its block. It may have ended and another one begun there, so compare the id, and
+    // look only from its own thread.
+    const detail::fiber_core* holder_ = nullptr;
 };
 
 }  // namespace tendril

@@ -21,6 +21,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <tendril/runtime/clock.hpp>
 #include <tendril/runtime/detail/call_site.hpp>
 #include <tendril/runtime/detail/intrusive_list.hpp>
 #include <tendril/runtime/detail/mailbox.hpp>
@@ -106,6 +107,7 @@ struct fiber_core : runnable {
     bool stillborn = false;     // it has ended before it began
     bool cancel_due = false;    // it is inside a scope that is cancelled
     std::uint16_t shields = 0;  // it is inside of
+    std::uint16_t limits = 0;   // `timeout` scopes, likewise
 
     // -- what it is
     std::atomic<unsigned> refs{1};
@@ -133,6 +135,7 @@ struct fiber_core : runnable {
     const std::type_info* awaits = nullptr;
     std::exception_ptr inbound_error;
     std::uint64_t id = 0;
+    time_point since{};  // when it parked, as scheduler::turn_began was
     call_site site;
     fiber_extras* extras = nullptr;  // owned; see extras.hpp
     stack memory;
@@ -144,6 +147,9 @@ struct fiber_core : runnable {
     fiber_core& operator=(const fiber_core&) = delete;
     ~fiber_core();
 };
+
+// Ids are unique in the process: the number of the hub, then a count.
+inline constexpr unsigned hub_shift = 40;
 
 inline void retain(fiber_core& core) noexcept {
     core.refs.fetch_add(1, std::memory_order_relaxed);
@@ -166,5 +172,8 @@ std::string describe(const fiber_core& core);
 // Tells the exception hook of a failure that nobody was given (greenlet_exit excepted).
 // The end of every block comes by here, so each is told once.
 void report_unseen(const fiber_core& core) noexcept;
+
+// The same at once, for fibers whose failure nobody will ask for.
+void report_at_once(fiber_core& core) noexcept;
 
 }  // namespace tendril::detail

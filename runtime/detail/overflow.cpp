@@ -48,7 +48,10 @@ class line {
     {
         line out;
         out << "\ntendril: "
-            << (core.kind == fiber_kind::greenlet ? "greenlet " : "fiber ") << core.id;
+            << (core.kind == fiber_kind::greenlet ? "greenlet "
+                : core.kind == fiber_kind::loop   ? "the hub, "
+                                                  : "fiber ")
+            << core.id;
         if (core.extras != nullptr && !core.extras->name.empty()) {
             out << " '" << core.extras->name << "'";
         }

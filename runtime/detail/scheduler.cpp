@@ -18,8 +18,6 @@
 namespace tendril::detail {
 namespace {
 
-// Ids are unique in the process: the number of the hub, then a count.
-constexpr unsigned bits_for_count = 40;
 std::atomic<std::uint64_t> hubs_made{0};
 
 // The first frame of every fiber, and for unwinders the last: without a return address
@@ -77,7 +75,7 @@ scheduler::scheduler(hub& owner)
     : exceptions(reinterpret_cast<exception_globals*>(abi::__cxa_get_globals())),
       error_number(&errno),
       owner(owner),
-      next_id(hubs_made.fetch_add(1, std::memory_order_relaxed) << bits_for_count) {
+      next_id(hubs_made.fetch_add(1, std::memory_order_relaxed) << hub_shift) {
     main.kind = fiber_kind::main;
     main.state = fiber_state::running;
     main.started = true;

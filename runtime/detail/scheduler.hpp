@@ -69,6 +69,8 @@ struct scheduler {
 
     fiber_core* current = nullptr;
     unsigned budget = 0;
+    time_point turn_began =
+        clock::now();  // of the hub's loop: what time it is, roughly
     // I/O calls that succeeded without parking since the last switch.
     unsigned speculated = 0;
     // Something to do on the next arrival: a stack to give back, a greenlet that nobody
@@ -225,6 +227,12 @@ inline void release(fiber_core& core) noexcept {
 template <class Core, class... Args>
 Core& make_core(fiber_kind kind, std::size_t size, call_site site, Args&&... args) {
     scheduler& s = current_scheduler();
+    // A block of some size needs a larger stack, or there is none left for frames.
+    if constexpr (sizeof(Core) > 2048) {
+        constexpr std::size_t room = std::size_t{16} * 1024;
+        const std::size_t wished = size != 0 ? size : s.stacks.default_size();
+        if (wished < sizeof(Core) + room) size = wished + sizeof(Core);
+    }
     const stack memory = s.stacks.take(size);
     constexpr std::size_t alignment = alignof(Core) > 64 ? alignof(Core) : 64;
     std::byte* at = memory.top() - sizeof(Core);

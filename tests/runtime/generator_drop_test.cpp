@@ -13,6 +13,7 @@
 #include <thread>
 #include <utility>
 
+#include "../support/at_end.hpp"
 #include "../support/clean_end.hpp"
 #include "../support/other_thread.hpp"
 #include "../support/virtual_time.hpp"
@@ -20,6 +21,7 @@
 
 using namespace std::chrono_literals;
 using namespace tendril;
+using test::at_end;
 using test::clean_end;
 using test::clean_end_of_threads;
 using test::virtual_time;
@@ -183,6 +185,34 @@ TEST_CASE_FIXTURE(clean_end, "a body that holds a handle to itself ends as well"
     g.reset();
     yield();
     CHECK(ended);
+}
+
+TEST_CASE_FIXTURE(clean_end, "one that ends another one meanwhile is not given up") {
+    virtual_time time;
+    generator<int> inner([](auto& yield) {
+        try {
+            yield(1);
+        } catch (const greenlet_exit&) {
+            tendril::sleep(1s);
+            throw;
+        }
+    });
+    CHECK(inner.next() == 1);
+    bool unwound = false;
+    std::optional<generator<int>> outer(std::in_place, [&](auto& yield) {
+        const at_end note{[&] {
+            { const generator<int> last = std::move(inner); }
+            unwound = true;
+        }};
+        yield(1);
+    });
+    CHECK(outer->next() == 1);
+    CHECK_FALSE(timeout::silent(500ms, [&] {
+        outer.reset();
+        tendril::sleep(1ns);
+    }));
+    tendril::sleep(2s);
+    CHECK(unwound);
 }
 
 TEST_SUITE_END();

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/greenlet.hpp>
 #include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/stack.hpp>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -210,6 +214,35 @@ TEST_CASE_FIXTURE(clean_end,
     const int status = status_of_overflow(true);
     REQUIRE(WIFEXITED(status));
     CHECK(WEXITSTATUS(status) == 0);
+}
+
+TEST_CASE_FIXTURE(clean_end,
+                  "what is larger than the stack asked for fits all the same") {
+    struct large {
+        std::array<unsigned char, 300 * KiB> bytes{};
+    };
+
+    // A neighbour on each side, whose frames must stay as they are.
+    const auto neighbour = [] {
+        volatile unsigned char pattern[8 * KiB];
+        for (auto& p : pattern) p = 0xA5;
+        yield();
+        return std::count(std::begin(pattern), std::end(pattern), 0xA5);
+    };
+    auto below = spawn({.stack_size = 32 * KiB}, neighbour);
+    yield();
+    auto result =
+        spawn({.stack_size = 16 * KiB}, [] { return std::make_unique<large>(); });
+    auto in_place = spawn([]() -> std::optional<large> { return std::nullopt; });
+    greenlet<> taker([box = std::optional<large>()] { yield(); },
+                     greenlet_ref::current(), 16 * KiB);
+    taker.switch_to();
+    auto above = spawn({.stack_size = 32 * KiB}, neighbour);
+    CHECK(result.wait() != nullptr);
+    CHECK_FALSE(in_place.wait());
+    CHECK(below.wait() == 8 * KiB);
+    CHECK(above.wait() == 8 * KiB);
+    yield();
 }
 
 TEST_CASE_FIXTURE(clean_end, "endless recursion dies by SIGSEGV") {
