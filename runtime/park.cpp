@@ -53,8 +53,11 @@ void require_no_cycle(const waiter& w) {
     const auto holder = [](const waiter& in_line) {
         return in_line.whom != nullptr ? in_line.whom(in_line) : nullptr;
     };
-    // Each fiber waits for one thing at a time: without a circle this comes to an end.
-    for (const waiter* at = &w;;) {
+    // Each fiber waits for one thing at a time: without a circle this comes to an end;
+    // one that this fiber is no part of goes round.
+    std::size_t most = w.fiber.home->living_count + 1;
+    for (const waiter* at = &w;; --most) {
+        if (most == 0) return;
         const fiber_core* const next = limited(*at) ? nullptr : holder(*at);
         if (next == nullptr) return;
         if (next == &w.fiber) break;

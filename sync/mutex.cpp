@@ -18,9 +18,11 @@ const detail::fiber_core* self() {
 // In line for a mutex; knows who holds it, for reports and against circles.
 struct mutex::locking final : wait_queue::place {
     locking(mutex& m, wait_queue::interrupts how) : place("mutex", true, how), m(m) {
-        whom = [](const waiter& w) noexcept {
+        whom = [](const waiter& w) noexcept -> detail::fiber_core* {
             mutex& m = static_cast<const locking&>(w).m;
             const std::lock_guard held(m.lock_);
+            // It has been handed over, and the news is on its way.
+            if (w.fiber.waiting == &w && !w.linked()) return nullptr;
             const bool of_this_thread =
                 m.owner_ >> detail::hub_shift == w.fiber.id >> detail::hub_shift;
             return of_this_thread && m.holder_->id == m.owner_

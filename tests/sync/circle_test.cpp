@@ -8,19 +8,23 @@
 #include <tendril/runtime/timeout.hpp>
 #include <tendril/sync/mutex.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "../support/clean_end.hpp"
 #include "../support/errc_of.hpp"
+#include "../support/other_thread.hpp"
 #include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;
 using namespace tendril;
 using test::clean_end;
+using test::clean_end_of_threads;
 using test::errc_of;
 using test::virtual_time;
 
@@ -100,6 +104,27 @@ TEST_CASE_FIXTURE(clean_end, "a mutex that an ended fiber has kept is no circle"
     auto other = spawn([&] { m.lock(); });
     yield();
     other.kill();
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "a hand-over on its way from another thread is none") {
+    mutex m;
+    std::atomic<bool> held{false};
+    std::thread other([&] {
+        const std::lock_guard has_it(m);
+        held = true;
+        held.wait(true);
+    });
+    while (!held) std::this_thread::yield();
+    auto owner = spawn([&] { m.lock(), yield(), m.unlock(); });
+    yield();
+    // The hub gets no turn to read the letter in which it says so.
+    held = false;
+    held.notify_one();
+    other.join();
+    m.lock();
+    m.unlock();
+    owner.wait();
 }
 
 TEST_SUITE_END();
