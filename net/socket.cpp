@@ -32,7 +32,8 @@ template <class F>
 auto or_throw(const char* call, F f) {
     std::error_code ec;
     const auto result = f(ec);
-    if (ec.value() == EBADF) fail(ec, std::string(call) + " on a socket that is closed");
+    if (ec.value() == EBADF)
+        fail(ec, std::string(call) + " on a socket that is closed");
     if (ec) fail(ec, call);
     return result;
 }
