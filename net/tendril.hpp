@@ -10,6 +10,7 @@
 #include <tendril/runtime/cancel.hpp>
 #include <tendril/runtime/clock.hpp>
 #include <tendril/runtime/context_var.hpp>
+#include <tendril/runtime/deadlock.hpp>
 #include <tendril/runtime/dump.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/fiber.hpp>

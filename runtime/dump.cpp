@@ -60,31 +60,35 @@ using likeness = std::tuple<std::string,          // its name
                             std::size_t,          // stack size
                             std::vector<void*>>;  // where
 
+std::string waited_for(const group& g, time_point now) {
+    if (g.since == never) return "";
+    const std::chrono::duration<double> waited = now - g.since;
+    char seconds[32];
+    std::snprintf(seconds, sizeof seconds, "%.3f", std::max(waited.count(), 0.0));
+    return std::string(", for ") + seconds + " s" +
+           (g.members.size() > 1 ? " at most" : "");
+}
+
+std::string first_ids(const group& g) {
+    constexpr std::size_t enough = 8;
+    std::string ids;
+    for (std::size_t i = 0; i < std::min(g.members.size(), enough); ++i) {
+        ids += (i == 0 ? "" : ", ") + std::to_string(g.members[i]->id);
+    }
+    return ids + (g.members.size() > enough ? ", ..." : "");
+}
+
 void tell(std::ostream& out, const likeness& like, const group& g, time_point now) {
-    const fiber_core& first = *g.members.front();
     const auto& [name, place, does, size, frames] = like;
-    if (g.members.size() == 1) {
-        out << describe(first);
+    const bool alone = g.members.size() == 1;
+    if (alone) {
+        out << describe(*g.members.front());
     } else {
         out << g.members.size() << " fibers" << (name.empty() ? "" : " '" + name + "'")
             << place;
     }
-    out << ": " << does;
-    if (g.since != never) {
-        char seconds[32];
-        const std::chrono::duration<double> waited = now - g.since;
-        std::snprintf(seconds, sizeof seconds, "%.3f", std::max(waited.count(), 0.0));
-        out << ", for " << seconds << " s" << (g.members.size() > 1 ? " at most" : "");
-    }
-    out << "\n";
-    if (g.members.size() > 1) {
-        constexpr std::size_t enough = 8;
-        out << "    fibers";
-        for (std::size_t i = 0; i < std::min(g.members.size(), enough); ++i) {
-            out << (i == 0 ? " " : ", ") << g.members[i]->id;
-        }
-        out << (g.members.size() > enough ? ", ...\n" : "\n");
-    }
+    out << ": " << does << waited_for(g, now) << "\n";
+    if (!alone) out << "    fibers " << first_ids(g) << "\n";
     if (size > 0) {
         out << "    stack: at most " << g.most_stack / 1024 << " KiB of " << size / 1024
             << " KiB used\n";

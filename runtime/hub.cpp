@@ -383,6 +383,7 @@ void hub::loop() {
 void hub::run_ready() {
     detail::ready_queue& ready = scheduler_.ready;
     scheduler_.budget = detail::scheduler::budget_per_turn;
+    if (!ready.empty()) told_of_deadlock_ = false;
     while (scheduler_.budget > 0 && !ready.empty()) {
         --scheduler_.budget;
         detail::runnable& next = ready.front();
@@ -423,6 +424,8 @@ void hub::look_for_io() {
 
 void hub::sleep_until_something() {
     time_point deadline = timers_.empty() ? never : timers_.next();
+    const bool in_vain = deadline == never && !driver_->waiting() && mail_.empty();
+    if (in_vain && hub_internals::tell_of_deadlock(*this)) return;
     if (source_ != nullptr) return sleep_by_source(deadline);
     detail::stack_pool& stacks = scheduler_.stacks;
     if (stacks.may_trim()) {

@@ -212,6 +212,7 @@ class hub {
     bool just_looked_ = false;
     detail::waiter* forever_ = nullptr;  // the fiber in run_forever
     bool stop_requested_ = false;
+    bool told_of_deadlock_ = false;  // since a fiber ran last
     // Why fibers that would not die have ended all the same. Held here, and not only on
     // their stacks, for leak checkers.
     std::vector<std::exception_ptr> lost_;
@@ -239,6 +240,10 @@ struct hub_internals {
     }
 
     static void run_loop(hub& h) { h.loop(); }
+
+    // There is nothing left to wait for. True if something may have changed now: the
+    // main fiber is ready, to throw that. See deadlock.hpp.
+    static bool tell_of_deadlock(hub& h) noexcept;
 
     static void destroy(hub& h) noexcept { delete &h; }
 

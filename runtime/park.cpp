@@ -43,35 +43,44 @@ std::string whom(const waiter& w) {
     return holder != nullptr ? " of " + describe(*holder) : std::string();
 }
 
-void require_no_cycle(const waiter& w) {
-    // Time ends a wait that has a limit, and with it the circle.
-    const auto limited = [](const waiter& in_line) {
-        const fiber_core& core = in_line.fiber;
-        return in_line.limited || core.limits > 0 ||
-               (core.layer != nullptr && effective_deadline(core) != never);
-    };
-    const auto holder = [](const waiter& in_line) {
-        return in_line.whom != nullptr ? in_line.whom(in_line) : nullptr;
-    };
+namespace {
+
+// Whoever has to do something before the wait of `w` ends; null if that is not known,
+// or if time ends it.
+const fiber_core* awaited(const waiter& w) {
+    const fiber_core& core = w.fiber;
+    const bool limited = w.limited || core.limits > 0 ||
+                         (core.layer != nullptr && effective_deadline(core) != never);
+    return limited || w.whom == nullptr ? nullptr : w.whom(w);
+}
+
+bool closes_circle(const waiter& w) {
     // Each fiber waits for one thing at a time: without a circle this comes to an end;
     // one that this fiber is no part of goes round.
-    std::size_t most = w.fiber.home->living_count + 1;
-    for (const waiter* at = &w;; --most) {
-        if (most == 0) return;
-        const fiber_core* const next = limited(*at) ? nullptr : holder(*at);
-        if (next == nullptr) return;
-        if (next == &w.fiber) break;
-        if (next->state != fiber_state::parked) return;
+    const waiter* at = &w;
+    for (std::size_t left = w.fiber.home->living_count + 1; left > 0; --left) {
+        const fiber_core* const next = awaited(*at);
+        if (next == &w.fiber) return true;
+        if (next == nullptr || next->state != fiber_state::parked) return false;
         at = next->waiting;
     }
+    return false;
+}
+
+}  // namespace
+
+void require_no_cycle(const waiter& w) {
+    if (!closes_circle(w)) return;
     std::string circle = describe(w.fiber);
-    const waiter* at = &w;
-    do {
-        const fiber_core& next = *holder(*at);
-        circle += std::string(at == &w ? "" : ", which") + " would wait for " +
-                  at->what + " of " + describe(next);
+    const char* joint = "";
+    for (const waiter* at = &w;;) {
+        const fiber_core& next = *awaited(*at);
+        circle += joint + std::string(" would wait for ") + at->what + " of " +
+                  describe(next);
+        if (&next == &w.fiber) break;
+        joint = ", which";
         at = next.waiting;
-    } while (at != nullptr && &at->fiber != &w.fiber);
+    }
     fail(errc::deadlock, circle);
 }
 

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/deadlock.hpp>
+#include <tendril/runtime/detail/scheduler.hpp>
+#include <tendril/runtime/dump.hpp>
+#include <tendril/runtime/error.hpp>
+#include <tendril/runtime/fiber.hpp>
+#include <tendril/runtime/hub.hpp>
+
+#include <sstream>
+#include <string>
+#include <utility>
+
+#include <sys/stat.h>
+
+namespace tendril {
+namespace {
+
+// Links of the folder: itself, its entry in its parent, and one for each thread.
+bool only_thread() noexcept {
+    struct stat tasks {};
+
+    return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3;
+}
+
+std::string what_is_wrong() {
+    std::ostringstream text;
+    text
+        << "no fiber can ever go on: each waits, for nothing that could still happen\n";
+    dump_fibers(text);
+    return text.str();
+}
+
+}  // namespace
+
+bool hub_internals::tell_of_deadlock(hub& h) noexcept {
+    detail::fiber_core& main = h.scheduler_.main;
+    const bool away = main.state == detail::fiber_state::parked;
+    if (!away || h.forever_ != nullptr || h.scheduler_.ending || !only_thread()) {
+        return false;
+    }
+    // Told before, and it is of no use: until something has happened, that is all.
+    if (std::exchange(h.told_of_deadlock_, true)) return false;
+    try {
+        const auto error = std::make_exception_ptr(deadlock(what_is_wrong()));
+        if (main.interrupts.empty() && detail::kill_here(main, error)) return true;
+        detail::report(error, "main cannot be told");
+    } catch (const std::bad_alloc&) {
+        detail::report(std::current_exception(), "a deadlock");
+    }
+    // The hook may have changed something.
+    return true;
+}
+
+}  // namespace tendril
