@@ -62,11 +62,17 @@ class deadline_exceeded : public std::runtime_error {
 
 namespace detail {
 
+template <class R>
+using kept_result =
+    std::conditional_t<std::is_reference_v<R>,
+                       std::reference_wrapper<std::remove_reference_t<R>>,
+                       R>;
+
 // What f returns, or that it did not.
 template <class F>
 using or_not = std::conditional_t<std::is_void_v<std::invoke_result_t<F>>,
                                   bool,
-                                  std::optional<std::invoke_result_t<F>>>;
+                                  std::optional<kept_result<std::invoke_result_t<F>>>>;
 
 template <class F>
 or_not<F> run_inside(cancel_layer& layer, bool& caught, F&& f) {
@@ -88,8 +94,7 @@ or_not<F> run_inside(cancel_layer& layer, bool& caught, F&& f) {
             std::invoke(std::forward<F>(f));
             return true;
         } else {
-            return std::optional<std::invoke_result_t<F>>(
-                std::invoke(std::forward<F>(f)));
+            return or_not<F>(std::invoke(std::forward<F>(f)));
         }
     } catch (const cancelled& c) {
         if (!c.from(layer)) throw;

@@ -26,4 +26,9 @@ namespace tendril {
 // each one's stack.
 void dump_fibers(std::ostream& out);
 
+// From here on `signal` (SIGQUIT is the customary one, and Ctrl-\\) makes every hub of
+// the process dump its fibers to stderr: each when it gets to it, so not one that is
+// blocked. THROWS  std::system_error for a signal that cannot be handled.
+void dump_fibers_on(int signal);
+
 }  // namespace tendril

@@ -2,6 +2,7 @@
 #include <tendril/runtime/detail/extras.hpp>
 #include <tendril/runtime/detail/overflow.hpp>
 #include <tendril/runtime/detail/scheduled_call.hpp>
+#include <tendril/runtime/detail/signal_requests.hpp>
 #include <tendril/runtime/detail/switch.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/fiber.hpp>
@@ -369,6 +370,8 @@ void hub::switch_out() {
 void hub::loop() {
     for (;;) {
         scheduler_.turn_began = clock::now();
+        if (requests_seen_ != detail::signal_requests.load()) [[unlikely]]
+            serve_signals();
         run_ready();
         open_letters(mail_.take());
         fire_timers();
@@ -378,6 +381,20 @@ void hub::loop() {
             look_for_io();
         }
     }
+}
+
+void hub::serve_signals() {
+    const unsigned before =
+        std::exchange(requests_seen_, detail::signal_requests.load());
+    detail::serve_signal_requests(*this, before);
+}
+
+void hub::wait_unless_called(time_point deadline) {
+    bell_.going_to_sleep();
+    const bool called =
+        !mail_.empty() || requests_seen_ != detail::signal_requests.load();
+    if (!called) driver_->wait(deadline);
+    bell_.awake();
 }
 
 void hub::run_ready() {
@@ -432,9 +449,7 @@ void hub::sleep_until_something() {
         if (stacks.trim_some(clock::now())) return look_for_io();
         deadline = std::min(deadline, stacks.next_trim());
     }
-    bell_.going_to_sleep();
-    if (mail_.empty()) driver_->wait(deadline);
-    bell_.awake();
+    wait_unless_called(deadline);
     just_looked_ = true;
 }
 
@@ -442,12 +457,8 @@ void hub::sleep_by_source(time_point deadline) {
     const bool idle = mail_.empty() && !driver_->waiting();
     if (idle && deadline != never && source_->jump(deadline)) return;
     const time_point begin = clock::now();
-    bell_.going_to_sleep();
-    if (mail_.empty()) {
-        driver_->wait(deadline == never ? never
-                                        : detail::after(begin, deadline - now()));
-    }
-    bell_.awake();
+    wait_unless_called(deadline == never ? never
+                                         : detail::after(begin, deadline - now()));
     source_->slept(clock::now() - begin);
 }
 

@@ -191,6 +191,8 @@ class hub {
     void look_for_io();
     void sleep_until_something();
     void sleep_by_source(time_point deadline);
+    void wait_unless_called(time_point deadline);
+    void serve_signals();
     void close() noexcept;
     bool idle() const noexcept;
     void kill_all() noexcept;
@@ -210,6 +212,7 @@ class hub {
     detail::time_source* source_ = nullptr;
     time_point last_look_{};
     bool just_looked_ = false;
+    unsigned requests_seen_ = 0;         // of signal handlers
     detail::waiter* forever_ = nullptr;  // the fiber in run_forever
     bool stop_requested_ = false;
     bool told_of_deadlock_ = false;  // since a fiber ran last

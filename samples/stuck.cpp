@@ -10,11 +10,12 @@
 
 namespace {
 
+tendril::queue<int> left, right;
+
 // Each waits for the other to begin.
 void dance() {
-    tendril::queue<int> left, right;
-    auto one = tendril::spawn({.name = "one"}, [&] { left.get(), right.put(1); });
-    auto two = tendril::spawn({.name = "two"}, [&] { right.get(), left.put(2); });
+    auto one = tendril::spawn({.name = "one"}, [] { left.get(), right.put(1); });
+    auto two = tendril::spawn({.name = "two"}, [] { right.get(), left.put(2); });
     one.wait();
 }
 

@@ -15,6 +15,7 @@ namespace {
 
 std::mutex spares_mutex;
 doorbell* spares = nullptr;
+std::atomic<doorbell*> newest{nullptr};  // of all
 
 }  // namespace
 
@@ -32,6 +33,9 @@ doorbell& doorbell::acquire() {
     if (made->fd_ < 0) {
         throw std::system_error(errno, std::generic_category(), "eventfd for a hub");
     }
+    made->before_ = newest.load();
+    while (!newest.compare_exchange_weak(made->before_, made.get())) {
+    }
     return *made.release();
 }
 
@@ -39,6 +43,10 @@ void doorbell::give_back() noexcept {
     const std::lock_guard lock(spares_mutex);
     next_ = spares;
     spares = this;
+}
+
+void doorbell::ring_all() noexcept {
+    for (doorbell* at = newest.load(); at != nullptr; at = at->before_) at->ring();
 }
 
 void doorbell::drain() noexcept {

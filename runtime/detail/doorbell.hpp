@@ -34,6 +34,9 @@ class doorbell {
     // The descriptor to wait for (POLLIN). Stays the same and stays open.
     int fd() const noexcept { return fd_; }
 
+    // Rings all that there are. Also in signal handlers.
+    static void ring_all() noexcept;
+
     // -- any thread
     // At most one system call per sleep: whoever takes the flag down does the waking.
     void ring() noexcept {
@@ -46,7 +49,8 @@ class doorbell {
 
     std::atomic<bool> asleep_{false};
     int fd_ = -1;
-    doorbell* next_ = nullptr;  // in the list of those given back
+    doorbell* next_ = nullptr;    // in the list of those given back
+    doorbell* before_ = nullptr;  // made before this one
 };
 
 }  // namespace tendril::detail

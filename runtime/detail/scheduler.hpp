@@ -227,11 +227,10 @@ inline void release(fiber_core& core) noexcept {
 template <class Core, class... Args>
 Core& make_core(fiber_kind kind, std::size_t size, call_site site, Args&&... args) {
     scheduler& s = current_scheduler();
-    // A block of some size needs a larger stack, or there is none left for frames.
+    // A block of some size needs a larger stack, or there is none left for frames,
+    // which will have copies of what it is made for.
     if constexpr (sizeof(Core) > 2048) {
-        constexpr std::size_t room = std::size_t{16} * 1024;
-        const std::size_t wished = size != 0 ? size : s.stacks.default_size();
-        if (wished < sizeof(Core) + room) size = wished + sizeof(Core);
+        size = (size != 0 ? size : s.stacks.default_size()) + 4 * sizeof(Core);
     }
     const stack memory = s.stacks.take(size);
     constexpr std::size_t alignment = alignof(Core) > 64 ? alignof(Core) : 64;
