@@ -62,6 +62,8 @@ void handle(slot mine, socket client) {
     service& of = mine.of();
     try {
         of.handler(std::move(client));
+    } catch (const cancelled&) {
+        // A deadline that it has inherited has; as below.
     } catch (const greenlet_exit&) {
         // Somebody has ended this handler; the service goes on.
     } catch (...) {

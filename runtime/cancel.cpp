@@ -5,6 +5,7 @@
 #include <tendril/runtime/park.hpp>
 
 #include <algorithm>
+#include <mutex>
 #include <new>
 #include <string>
 
@@ -28,12 +29,17 @@ timer_queue& timers_of(const fiber_core& core) {
     return hub_internals::timers(core.home->owner);
 }
 
+void set_fiber(cancel_layer& layer, fiber_core* core) noexcept {
+    const std::lock_guard held(layer.fiber_lock);
+    layer.fiber = core;
+}
+
 void push(fiber_core& core, cancel_layer& layer) noexcept {
     layer.outer = core.layer;
     core.layer = &layer;
-    layer.inside = true;
+    layer.entered = true;
     if (layer.is_shield) ++core.shields;
-    layer.fiber.store(&core);
+    set_fiber(layer, &core);
     look_again(core);
 }
 
@@ -43,14 +49,14 @@ cancel_layer::cancel_layer(bool is_shield) noexcept : is_shield(is_shield) {
     fire = [](timer_node& t) {
         auto& layer = static_cast<cancel_layer&>(t);
         layer.called.store(true);
-        look_again_and_tell(*layer.fiber.load(std::memory_order_relaxed));
+        look_again_and_tell(*layer.fiber);
     };
 }
 
 void enter(cancel_layer& layer) {
     scheduler& s = current_scheduler();
     if (s.on_loop()) fail_in_hub("what runs in a cancel scope");
-    if (layer.fiber.load(std::memory_order_relaxed) != nullptr) {
+    if (layer.entered) {
         fail(errc::already_set, "a cancel scope was entered twice, by " +
                                     describe(*s.current) +
                                     "; each is for one piece of work");
@@ -60,9 +66,9 @@ void enter(cancel_layer& layer) {
 }
 
 void leave(cancel_layer& layer) noexcept {
-    fiber_core& core = *layer.fiber.load(std::memory_order_relaxed);
+    fiber_core& core = *layer.fiber;
     timers_of(core).disarm(layer);
-    layer.inside = false;
+    set_fiber(layer, nullptr);
     core.layer = layer.outer;
     if (layer.is_shield) --core.shields;
     look_again(core);
@@ -70,19 +76,22 @@ void leave(cancel_layer& layer) noexcept {
 
 void cancel(cancel_layer& layer) {
     layer.called.store(true);
-    fiber_core* const core = layer.fiber.load();
-    if (core == nullptr) return;
-    if (core->home == this_scheduler) return look_again_and_tell(*core);
-    retain(*core);
-    core->home->owner.post([held = fiber_access::handle<void>(*core)] {
-        look_again_and_tell(*fiber_access::core(held));
-    });
+    any_fiber held;
+    {
+        const std::lock_guard lock(layer.fiber_lock);
+        if (layer.fiber == nullptr) return;
+        retain(*layer.fiber);
+        held = fiber_access::handle<void>(*layer.fiber);
+    }
+    fiber_core& core = *fiber_access::core(held);
+    if (core.home == this_scheduler) return look_again_and_tell(core);
+    core.home->owner.post([held] { look_again_and_tell(*fiber_access::core(held)); });
 }
 
 void move_deadline(cancel_layer& layer, time_point deadline) {
     layer.deadline = deadline;
-    if (!layer.inside) return;
-    timer_queue& timers = timers_of(*layer.fiber.load(std::memory_order_relaxed));
+    if (layer.fiber == nullptr) return;
+    timer_queue& timers = timers_of(*layer.fiber);
     timers.disarm(layer);
     if (deadline != never) timers.arm(layer, deadline);
 }

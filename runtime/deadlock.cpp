@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/runtime/deadlock.hpp>
 #include <tendril/runtime/detail/scheduler.hpp>
+#include <tendril/runtime/detail/signal_requests.hpp>
 #include <tendril/runtime/dump.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/fiber.hpp>
@@ -38,11 +39,19 @@ bool hub_internals::tell_of_deadlock(hub& h) noexcept {
     if (!away || h.forever_ != nullptr || h.scheduler_.ending || !only_thread()) {
         return false;
     }
+    // The last of the other threads may have posted something before it ended.
+    if (!h.mail_.empty() || h.requests_seen_ != detail::signal_requests.load()) {
+        return true;
+    }
     // Told before, and it is of no use: until something has happened, that is all.
     if (std::exchange(h.told_of_deadlock_, true)) return false;
     try {
         const auto error = std::make_exception_ptr(deadlock(what_is_wrong()));
-        if (main.interrupts.empty() && detail::kill_here(main, error)) return true;
+        if (main.interrupts.empty()) {
+            if (detail::kill_here(main, error)) return true;
+            // It would come when it may not be true any more.
+            detail::drop_interrupts(main);
+        }
         detail::report(error, "main cannot be told");
     } catch (const std::bad_alloc&) {
         detail::report(std::current_exception(), "a deadlock");

@@ -104,7 +104,8 @@ bool hub_internals::send(hub& h, detail::letter& l) noexcept {
 hub::hub()
     : scheduler_(*this),
       bell_(detail::doorbell::acquire()),
-      driver_(detail::make_idle_driver(bell_)) {
+      driver_(detail::make_idle_driver(bell_)),
+      requests_seen_(detail::signal_requests.load()) {
     const std::lock_guard held(all_hubs().mutex);
     all_hubs().list.push_back(in_process_);
 }

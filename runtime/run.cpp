@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/cancel.hpp>
+#include <tendril/runtime/deadlock.hpp>
 #include <tendril/runtime/detail/scheduler.hpp>
 #include <tendril/runtime/run.hpp>
 
 #include <exception>
+#include <optional>
 #include <vector>
 
 namespace tendril::detail {
@@ -50,9 +53,20 @@ class postponed {
   private:
     void keep() {
         if (!first_) first_ = std::current_exception();
+        // These two are not thrown once, but at every wait from here on.
+        try {
+            throw;
+        } catch (const cancelled&) {
+            if (!quiet_) quiet_.emplace();
+        } catch (const deadlock&) {
+            if (!quiet_) quiet_.emplace();
+        } catch (...) {
+            // May come again, and is then passed on again.
+        }
     }
 
     std::exception_ptr first_;
+    std::optional<uninterrupted> quiet_;
 };
 
 std::vector<any_fiber> living_since(std::uint64_t begin) {

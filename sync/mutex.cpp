@@ -25,7 +25,7 @@ struct mutex::locking final : wait_queue::place {
             if (w.fiber.waiting == &w && !w.linked()) return nullptr;
             const bool of_this_thread =
                 m.owner_ >> detail::hub_shift == w.fiber.id >> detail::hub_shift;
-            return of_this_thread && m.holder_->id == m.owner_
+            return of_this_thread && m.holder_->id == m.owner_ && !m.holder_->done
                        ? const_cast<detail::fiber_core*>(m.holder_)
                        : nullptr;
         };

@@ -39,7 +39,7 @@ TENDRIL_SWITCHES_STACKS transfer_t take_addresses(transfer_t from) {
     jump_for_good(from.fctx);
 }
 
-TENDRIL_SWITCHES_STACKS [[gnu::noinline]] int addresses_on(fiber_core& visited,
+[[gnu::noinline]] TENDRIL_SWITCHES_STACKS int addresses_on(fiber_core& visited,
                                                            fiber_core& visitor,
                                                            void** addresses,
                                                            int most) {
@@ -53,6 +53,13 @@ TENDRIL_SWITCHES_STACKS [[gnu::noinline]] int addresses_on(fiber_core& visited,
     return request.count;
 }
 
+// For the unwinder, which uses some 4 KiB. The thread's own stack has it.
+bool has_room(const fiber_core& core) noexcept {
+    constexpr std::ptrdiff_t enough = 8 * 1024;
+    return core.memory.bottom == nullptr ||
+           static_cast<std::byte*>(core.sp) - core.memory.bottom >= enough;
+}
+
 }  // namespace
 
 std::vector<void*> backtrace_of(fiber_core& core, int most) {
@@ -63,7 +70,7 @@ std::vector<void*> backtrace_of(fiber_core& core, int most) {
     int own = 1;  // this function, or the visitor
     if (&core == &self) {
         count = backtrace(addresses.data(), most);
-    } else if (core.started && !over) {
+    } else if (core.started && !over && has_room(core)) {
         count = addresses_on(core, self, addresses.data(), most);
     }
     own = std::min(own, count);

@@ -14,7 +14,7 @@
 namespace tendril::detail {
 
 // The return addresses in the frames of `core`, innermost first; none if it has not
-// started, or is over. `most` at most. Uses some 4 KiB of its stack.
+// started, is over, or has less than 8 KiB of its stack left. `most` at most.
 // REQUIRES  on the fiber's own thread.
 std::vector<void*> backtrace_of(fiber_core& core, int most = 64);
 

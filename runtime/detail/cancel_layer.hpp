@@ -24,12 +24,15 @@ struct cancel_layer : timer_node {
     ~cancel_layer() = default;
 
     cancel_layer* outer = nullptr;
-    // The fiber that is inside. Set before that looks at `called`, and looked at after
-    // that is set, so that a cancel from another thread is seen by one of the two.
-    std::atomic<fiber_core*> fiber{nullptr};
+    // The fiber that is inside; null before and after. Changed by that one alone, under
+    // the lock, so that others who hold it know that the fiber is there. Set before
+    // that looks at `called`, and looked at after that is set, so that a cancel from
+    // another thread is seen by one of the two.
+    fiber_core* fiber = nullptr;
+    spin_lock fiber_lock;
     std::atomic<bool> called{false};
     const bool is_shield;
-    bool inside = false;
+    bool entered = false;  // now or before
     time_point deadline = never;
 };
 

@@ -4,6 +4,7 @@
 #include <tendril/runtime/cancel.hpp>
 #include <tendril/runtime/generator.hpp>
 #include <tendril/runtime/hub.hpp>
+#include <tendril/runtime/run.hpp>
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
@@ -239,6 +240,34 @@ TEST_CASE_FIXTURE(clean_end, "kills and timeouts pass through, and are not swall
     CHECK_FALSE(timeout::silent(
         1s, [] { move_on_after(2s, [] { tendril::sleep(forever); }); }));
     CHECK(time.passed() == 1s);
+}
+
+TEST_CASE_FIXTURE(clean_end, "run() in a scope that runs out ends everything in it") {
+    virtual_time time;
+    int unwound = 0;
+    CHECK_FALSE(move_on_after(1s, [&] {
+        run([&] {
+            const at_end own{[&] { ++unwound; }};
+            spawn([&] {
+                const at_end others{[&] { ++unwound; }};
+                tendril::sleep(forever);
+            });
+            tendril::sleep(forever);
+        });
+    }));
+    CHECK(unwound == 2);
+    CHECK(time.passed() == 1s);
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "a scope may be cancelled when its fiber has gone") {
+    cancel_scope scope;
+    spawn([&] { scope.run([] {}); }).wait();
+    spawn([] {}).wait();
+    scope.cancel();
+    std::thread([&] { scope.cancel(); }).join();
+    CHECK(scope.cancel_called());
+    CHECK_FALSE(scope.cancelled_caught());
 }
 
 // -- children
