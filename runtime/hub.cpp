@@ -102,10 +102,10 @@ bool hub_internals::send(hub& h, detail::letter& l) noexcept {
 }
 
 hub::hub()
-    : scheduler_(*this),
+    : requests_seen_(detail::signal_requests.load()),
+      scheduler_(*this),
       bell_(detail::doorbell::acquire()),
-      driver_(detail::make_idle_driver(bell_)),
-      requests_seen_(detail::signal_requests.load()) {
+      driver_(detail::make_idle_driver(bell_)) {
     const std::lock_guard held(all_hubs().mutex);
     all_hubs().list.push_back(in_process_);
 }

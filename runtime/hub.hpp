@@ -204,6 +204,7 @@ class hub {
     void unwind_callback() noexcept;
 
     detail::list_hook in_process_;  // among all hubs
+    unsigned requests_seen_;        // of signal handlers
     detail::scheduler scheduler_;
     detail::timer_queue timers_;
     detail::mailbox mail_;
@@ -212,7 +213,6 @@ class hub {
     detail::time_source* source_ = nullptr;
     time_point last_look_{};
     bool just_looked_ = false;
-    unsigned requests_seen_ = 0;         // of signal handlers
     detail::waiter* forever_ = nullptr;  // the fiber in run_forever
     bool stop_requested_ = false;
     bool told_of_deadlock_ = false;  // since a fiber ran last
