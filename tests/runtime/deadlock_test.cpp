@@ -17,6 +17,7 @@
 
 #include "../support/at_end.hpp"
 #include "../support/clean_end.hpp"
+#include "../support/hub_threads.hpp"
 #include "../support/other_thread.hpp"
 #include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
@@ -32,17 +33,6 @@ TEST_SUITE_BEGIN("runtime/deadlock");
 
 namespace {
 
-// ThreadSanitizer has a thread of its own.
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-constexpr bool alone = false;
-#else
-constexpr bool alone = true;
-#endif
-#else
-constexpr bool alone = true;
-#endif
-
 template <class F>
 std::string told_by(F f) {
     try {
@@ -56,7 +46,8 @@ std::string told_by(F f) {
 }  // namespace
 
 TEST_CASE_FIXTURE(clean_end,
-                  "main is told, with a dump, and may go on" * doctest::skip(!alone)) {
+                  "main is told, with a dump, and may go on" *
+                      doctest::skip(test::under_tsan)) {
     queue<int> empty;
     auto reader = spawn({.name = "reader"}, [&] { empty.get(); });
     const std::string told = told_by([&] { reader.wait(); });
@@ -72,7 +63,8 @@ TEST_CASE_FIXTURE(clean_end,
     reader.wait();
 }
 
-TEST_CASE_FIXTURE(clean_end, "run() ends the others first" * doctest::skip(!alone)) {
+TEST_CASE_FIXTURE(clean_end,
+                  "run() ends the others first" * doctest::skip(test::under_tsan)) {
     int unwound = 0;
     const std::string told = told_by([&] {
         run([&] {
@@ -89,7 +81,8 @@ TEST_CASE_FIXTURE(clean_end, "run() ends the others first" * doctest::skip(!alon
     CHECK(unwound == 2);
 }
 
-TEST_CASE_FIXTURE(clean_end, "under the virtual clock, too" * doctest::skip(!alone)) {
+TEST_CASE_FIXTURE(clean_end,
+                  "under the virtual clock, too" * doctest::skip(test::under_tsan)) {
     virtual_time time;
     auto sleeper = spawn([] { tendril::sleep(1h); });
     sleeper.wait();
@@ -98,7 +91,8 @@ TEST_CASE_FIXTURE(clean_end, "under the virtual clock, too" * doctest::skip(!alo
 }
 
 TEST_CASE_FIXTURE(clean_end,
-                  "a main that is shielded is reported" * doctest::skip(!alone)) {
+                  "a main that is shielded is reported" *
+                      doctest::skip(test::under_tsan)) {
     virtual_time time;
     event<> never_sent;
     bool told = false;

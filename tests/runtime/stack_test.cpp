@@ -210,7 +210,8 @@ TEST_CASE_FIXTURE(clean_end_of_threads, "another thread's default is its own") {
 }
 
 TEST_CASE_FIXTURE(clean_end,
-                  "endless recursion hits the guard and no one else's stack") {
+                  "endless recursion hits the guard and no one else's stack" *
+                      doctest::skip(test::under_tsan)) {
     const int status = status_of_overflow(true);
     REQUIRE(WIFEXITED(status));
     CHECK(WEXITSTATUS(status) == 0);
@@ -245,7 +246,9 @@ TEST_CASE_FIXTURE(clean_end,
     yield();
 }
 
-TEST_CASE_FIXTURE(clean_end, "endless recursion dies by SIGSEGV") {
+TEST_CASE_FIXTURE(clean_end,
+                  "endless recursion dies by SIGSEGV" *
+                      doctest::skip(test::under_tsan)) {
     const int status = status_of_overflow(false);
     REQUIRE(WIFSIGNALED(status));
     CHECK(WTERMSIG(status) == SIGSEGV);

@@ -20,6 +20,20 @@ namespace tendril::test {
 #endif
 #endif
 
+// ThreadSanitizer has a thread of its own, and does not follow fibers into a forked
+// process that had more than one.
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool under_tsan = true;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+inline constexpr bool under_tsan = true;
+#else
+inline constexpr bool under_tsan = false;
+#endif
+#else
+inline constexpr bool under_tsan = false;
+#endif
+
 #if defined(TENDRIL_TEST_SANITIZED)
 inline constexpr bool sanitized = true;
 #else
