@@ -56,7 +56,7 @@ struct joiner final : waiter {
     // False if the target has ended meanwhile.
     bool stand_in_line() {
         if (!distant) {
-            require_no_cycle(*this);
+            if (target.state == fiber_state::parked) require_no_cycle(*this);
             target.joiners.push_back(*this);
             return true;
         }

@@ -55,7 +55,7 @@ TENDRIL_SWITCHES_STACKS transfer_t take_addresses(transfer_t from) {
 
 // For the unwinder, which uses some 4 KiB. The thread's own stack has it.
 bool has_room(const fiber_core& core) noexcept {
-    constexpr std::ptrdiff_t enough = 8 * 1024;
+    constexpr std::ptrdiff_t enough = 8192;
     return core.memory.bottom == nullptr ||
            static_cast<std::byte*>(core.sp) - core.memory.bottom >= enough;
 }
