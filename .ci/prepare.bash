@@ -23,7 +23,7 @@ fail() {
 # does not exist to tell; CMake will name it if it is not.
 is_present() {
     case $1 in
-        g++ | cmake | ccache | git | clang | clang-*) command -v "$1" >/dev/null ;;
+        g++ | cmake | ccache | gdb | git | clang | clang-*) command -v "$1" >/dev/null ;;
         ninja-build) command -v ninja >/dev/null ;;
         *)
             ! command -v dpkg-query >/dev/null ||
@@ -43,7 +43,7 @@ need_packages() {
     local wanted="these packages are missing: ${missing[*]}"
     command -v apt-get >/dev/null ||
         fail 1 "$wanted. There is no apt-get here; please install what they are called on this system"
-    if ((EUID != 0)); then
+    if (($(id -u) != 0)); then
         command -v sudo >/dev/null ||
             fail 1 "$wanted. This is neither root nor is there sudo; please have them installed: apt-get install ${missing[*]}"
         as_root=(sudo)
@@ -78,5 +78,5 @@ build() {
     local folder=$1
     shift
     say "building ${folder#"$root"/} (minutes the first time)"
-    "${run_under[@]}" ninja -C "$folder" -j "$(nproc)" "$@" >&2 || fail 1 "building failed"
+    "${run_under[@]}" ninja -C "$folder" -j "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}" "$@" >&2 || fail 1 "building failed"
 }

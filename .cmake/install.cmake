@@ -1,6 +1,6 @@
 # What `cmake --install` puts where, and what find_package(tendril) reads.
 include(CMakePackageConfigHelpers)
-install(TARGETS tendril_runtime tendril_sync tendril_net
+install(TARGETS tendril_runtime tendril_lock_check tendril_sync tendril_net tendril_test
         EXPORT tendril
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}

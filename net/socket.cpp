@@ -64,7 +64,8 @@ std::size_t send_part(const descriptor::use& writing,
                       duration limit,
                       std::error_code& ec) {
     return tendril::detail::transfer_bytes(writing, limit, ec, [&] {
-        return ::send(writing.fd(), data.data(), data.size(), MSG_NOSIGNAL);
+        const std::size_t most = TENDRIL_FAULT(short_write) ? 1 : data.size();
+        return ::send(writing.fd(), data.data(), most, MSG_NOSIGNAL);
     });
 }
 
@@ -86,10 +87,11 @@ std::size_t socket::recv(std::span<std::byte> buffer, std::error_code& ec) {
     if (ec || buffer.empty()) return 0;
     const descriptor::use reading(*descriptor_, direction::read);
     return tendril::detail::transfer_bytes(reading, read_timeout_, ec, [&] {
-        const ssize_t n = ::recv(reading.fd(), buffer.data(), buffer.size(), 0);
+        const std::size_t most = TENDRIL_FAULT(short_read) ? 1 : buffer.size();
+        const ssize_t n = ::recv(reading.fd(), buffer.data(), most, 0);
         // The next attempt would meet EAGAIN: remembered, and not made. The end of
         // the stream stays where it is, and can be read again.
-        if (n > 0 && static_cast<std::size_t>(n) < buffer.size()) reading.short_read();
+        if (n > 0 && static_cast<std::size_t>(n) < most) reading.short_read();
         return n;
     });
 }
@@ -186,6 +188,17 @@ int socket::release() {
 
 // -- connect
 
+namespace {
+
+bool has_peer(int fd) {
+    sockaddr_storage peer{};
+    socklen_t size = sizeof peer;
+    return ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0 ||
+           errno != ENOTCONN;
+}
+
+}  // namespace
+
 socket connect(const address& to, time_limit d, std::error_code& ec) {
     const int fd =
         ::socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
@@ -201,12 +214,16 @@ socket connect(const address& to, time_limit d, std::error_code& ec) {
             ec = last_error();
             return {};
         }
+        const time_point deadline = tendril::detail::deadline_in(d.length);
         const descriptor::use connecting(*made.descriptor_, direction::write);
-        if (!connecting.wait(tendril::detail::deadline_in(d.length), ec)) return {};
-        if (const int error = made.option(SOL_SOCKET, SO_ERROR)) {
-            ec = std::error_code(error, std::system_category());
-            return {};
-        }
+        // A wake may come for no reason; then there is neither an error nor a peer.
+        do {
+            if (!connecting.wait(deadline, ec)) return {};
+            if (const int error = made.option(SOL_SOCKET, SO_ERROR)) {
+                ec = std::error_code(error, std::system_category());
+                return {};
+            }
+        } while (!has_peer(fd));
     }
     made.set_no_delay(true);
     return made;

@@ -29,7 +29,8 @@
 // error (EPIPE), never SIGPIPE.
 //
 // Thread rule: as for any object, one thread at a time; from the first call that parks
-// the socket belongs to that thread (fiber_error, wrong_thread).
+// the socket belongs to that thread (fiber_error, wrong_thread). In a hub callback,
+// what would have to park is a fiber_error (in_hub).
 //
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
@@ -120,7 +121,13 @@ class socket {
 
     std::size_t send(std::string_view data) { return send(bytes(data)); }
 
+    std::size_t send(std::u8string_view data) { return send(bytes(data)); }
+
     std::size_t send(std::string_view data, std::error_code& ec) {
+        return send(bytes(data), ec);
+    }
+
+    std::size_t send(std::u8string_view data, std::error_code& ec) {
         return send(bytes(data), ec);
     }
 
@@ -131,12 +138,18 @@ class socket {
 
     void send_all(std::string_view data) { send_all(bytes(data)); }
 
+    void send_all(std::u8string_view data) { send_all(bytes(data)); }
+
     std::size_t send_all(std::string_view data, std::error_code& ec) {
         return send_all(bytes(data), ec);
     }
 
+    std::size_t send_all(std::u8string_view data, std::error_code& ec) {
+        return send_all(bytes(data), ec);
+    }
+
     // The same for vectors, arrays and spans of unsigned char, char8_t and char, too.
-    // (An array of char is a text, which ends at its NUL.)
+    // (An array of char or char8_t is a text, which ends at its NUL.)
     template <tendril::detail::byte_data B>
     std::size_t send(const B& data) {
         return send(std::as_bytes(std::span(data)));
@@ -201,7 +214,9 @@ class socket {
     friend class listener;
     friend socket connect(const address&, time_limit, std::error_code&);
 
-    static std::span<const std::byte> bytes(std::string_view text) noexcept {
+    template <class Char>
+    static std::span<const std::byte> bytes(
+        std::basic_string_view<Char> text) noexcept {
         return std::as_bytes(std::span(text));
     }
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/runtime/cancel.hpp>
 #include <tendril/runtime/detail/extras.hpp>
+#include <tendril/runtime/detail/fork_guard.hpp>
 #include <tendril/runtime/fiber.hpp>
 #include <tendril/runtime/park.hpp>
 
 #include <algorithm>
+#include <exception>
 #include <mutex>
 #include <new>
 #include <string>
+#include <utility>
 
 namespace tendril {
 namespace detail {
@@ -16,13 +19,13 @@ namespace {
 // A layer has come, gone or been cancelled.
 void look_again(fiber_core& core) noexcept {
     core.cancel_due = visible_cancel(core) != nullptr;
-    core.alerted = core.cancel_due || !core.interrupts.empty();
+    refresh_alert(core);
 }
 
 void look_again_and_tell(fiber_core& core) noexcept {
     if (core.done.load(std::memory_order_relaxed)) return;
     look_again(core);
-    if (core.alerted && core.started) core.home->alert(core);
+    if (core.started) core.home->alert(core);
 }
 
 timer_queue& timers_of(const fiber_core& core) {
@@ -34,6 +37,33 @@ void set_fiber(cancel_layer& layer, fiber_core* core) noexcept {
     layer.fiber = core;
 }
 
+void take_out(fiber_core& core, cancel_layer& layer) noexcept {
+    timers_of(core).disarm(layer);
+    set_fiber(layer, nullptr);
+    cancel_layer** at = &core.layer;
+    while (*at != &layer) at = &(*at)->outer;
+    *at = layer.outer;
+    if (layer.is_shield) --core.shields;
+    look_again(core);
+    // It may wait elsewhere, with a kill that this shield held off.
+    if (core.started && !core.done.load(std::memory_order_relaxed)) {
+        core.home->alert(core);
+    }
+}
+
+// Tells the exception hook what sentence() says.
+template <class F>
+void tell(F sentence) noexcept {
+    std::exception_ptr error;
+    try {
+        error = std::make_exception_ptr(fiber_error(
+            errc::not_nested, sentence() + "; scopes are for local variables"));
+    } catch (const std::bad_alloc&) {
+        error = std::current_exception();
+    }
+    report(std::move(error), "the end of a scope");
+}
+
 void push(fiber_core& core, cancel_layer& layer) noexcept {
     layer.outer = core.layer;
     core.layer = &layer;
@@ -41,6 +71,16 @@ void push(fiber_core& core, cancel_layer& layer) noexcept {
     if (layer.is_shield) ++core.shields;
     set_fiber(layer, &core);
     look_again(core);
+}
+
+// A deadline that has passed already needs no timer.
+void arm(cancel_layer& layer, const fiber_core& core) {
+    if (layer.deadline == never) return;
+    if (layer.deadline <= core.home->owner.now()) {
+        layer.called.store(true);
+    } else {
+        timers_of(core).arm(layer, layer.deadline);
+    }
 }
 
 }  // namespace
@@ -61,17 +101,55 @@ void enter(cancel_layer& layer) {
                                     describe(*s.current) +
                                     "; each is for one piece of work");
     }
-    if (layer.deadline != never) timers_of(*s.current).arm(layer, layer.deadline);
+    arm(layer, *s.current);
     push(*s.current, layer);
 }
 
 void leave(cancel_layer& layer) noexcept {
+    {
+        const std::lock_guard held(layer.fiber_lock);
+        if (layer.fiber == nullptr) return;  // the end of its fiber took it out
+        // (In the child of a fork nobody runs any fiber; what it leaves is its own.)
+        if (layer.fiber->home != this_scheduler && !in_forked_child) {
+            die_not_nested("a scope or shield was left on another thread than its own");
+        }
+    }
     fiber_core& core = *layer.fiber;
-    timers_of(core).disarm(layer);
-    set_fiber(layer, nullptr);
-    core.layer = layer.outer;
-    if (layer.is_shield) --core.shields;
-    look_again(core);
+    if (core.layer != &layer || core.home->current != &core) {
+        tell_not_nested(layer.is_shield ? "a shield" : "a cancel scope", core);
+    }
+    take_out(core, layer);
+}
+
+void forget_scopes(fiber_core& core) noexcept {
+    while (core.layer != nullptr) take_out(core, *core.layer);
+}
+
+void end_scopes(fiber_core& core) noexcept {
+    const bool own_end = core.home->current == &core;
+    const cancel_layer* const inherited =
+        core.extras != nullptr ? core.extras->limit.get() : nullptr;
+    if (own_end && (core.layer != inherited || core.limits > 0)) {
+        tell([&] {
+            return describe(core) + " has ended in a scope that it had not left";
+        });
+    }
+    forget_scopes(core);
+    // Those have no other way to know that it is over.
+    if (core.limits > 0) retain(core);
+}
+
+void tell_not_nested(const char* scope, const fiber_core& owner) noexcept {
+    const fiber_core& by = *owner.home->current;
+    tell([&] {
+        return std::string(scope) + " of " + describe(owner) + " was left " +
+               (&by != &owner ? "by " + describe(by) : "before what is inside it");
+    });
+}
+
+void die_not_nested(const char* sentence) noexcept {
+    tell([=] { return std::string(sentence); });
+    std::terminate();
 }
 
 void cancel(cancel_layer& layer) {
@@ -91,9 +169,9 @@ void cancel(cancel_layer& layer) {
 void move_deadline(cancel_layer& layer, time_point deadline) {
     layer.deadline = deadline;
     if (layer.fiber == nullptr) return;
-    timer_queue& timers = timers_of(*layer.fiber);
-    timers.disarm(layer);
-    if (deadline != never) timers.arm(layer, deadline);
+    timers_of(*layer.fiber).disarm(layer);
+    arm(layer, *layer.fiber);
+    look_again_and_tell(*layer.fiber);
 }
 
 const cancel_layer* visible_cancel(const fiber_core& core) noexcept {
@@ -117,12 +195,12 @@ time_point effective_deadline(const fiber_core& core) noexcept {
 inherited_deadline::inherited_deadline(fiber_core& core, time_point when)
     : cancel_layer(false) {
     deadline = when;
-    timers_of(core).arm(*this, when);
+    arm(*this, core);
     push(core, *this);
 }
 
 inherited_deadline::~inherited_deadline() {
-    leave(*this);
+    if (fiber != nullptr) take_out(*fiber, *this);
 }
 
 void inherit_deadline(fiber_core& core) {

@@ -25,7 +25,8 @@
 // Scopes nest. `cancelled` leaves all scopes inside the outermost one that is
 // cancelled, which catches it. A fiber that is spawned inside a scope inherits its
 // deadline, if there is one: when it passes, the fiber's waits throw, and it ends
-// quietly. It does not inherit cancel(): it is not inside.
+// quietly: whoever waits for its result is given its `cancelled`, join() just returns.
+// It does not inherit cancel(): it is not inside.
 //
 // Like every exception that comes from outside, `cancelled` is no std::exception, and
 // is never thrown while the fiber unwinds. In a destructor or noexcept function that
@@ -127,6 +128,8 @@ class cancel_scope {
 
     cancel_scope(const cancel_scope&) = delete;
     cancel_scope& operator=(const cancel_scope&) = delete;
+
+    // REQUIRES  nobody is inside, nor will be.
     ~cancel_scope() = default;
 
     // Calls f() inside. Returns what it returns, as an optional, or true; nothing, or
@@ -140,6 +143,7 @@ class cancel_scope {
 
     // From here on, what waits inside throws; what waits now does so at once. Also
     // before run(). Any thread; does not park.
+    // THROWS  from another thread: std::bad_alloc; it is then seen at the next wait.
     void cancel() { detail::cancel(layer_); }
 
     // It has been cancelled, by cancel() or by its deadline.
@@ -197,16 +201,22 @@ detail::or_not<F> shield(std::chrono::duration<Rep, Period> d, F&& f) {
 }
 
 // As long as it lives, nothing is thrown into the fiber from outside, however long that
-// takes. For destructors and noexcept functions that park. Only as a local variable.
-// THROWS  fiber_error (in_hub).
+// takes. For destructors and noexcept functions that park. In a hub callback, where
+// nothing parks, it does nothing. Only as a local variable: if it is destroyed out of
+// order, by another fiber or after its own has ended, the exception hook is told
+// (errc::not_nested); on another thread, that is std::terminate.
 class uninterrupted {
   public:
-    uninterrupted() : layer_(true) { detail::enter(layer_); }
+    uninterrupted() : layer_(true) {
+        if (!detail::current_scheduler().on_loop()) detail::enter(layer_);
+    }
 
     uninterrupted(const uninterrupted&) = delete;
     uninterrupted& operator=(const uninterrupted&) = delete;
 
-    ~uninterrupted() { detail::leave(layer_); }
+    ~uninterrupted() {
+        if (layer_.entered) detail::leave(layer_);
+    }
 
     static void* operator new(std::size_t) = delete;
     static void* operator new[](std::size_t) = delete;

@@ -12,7 +12,8 @@
 // Each fiber has a context: the values that it, or an ancestor before it spawned it,
 // has set. A child begins with a copy of its parent's context as it is when it is
 // spawned; what either sets afterwards is its own. Copying is one reference more.
-// Plain threads and hub callbacks begin with an empty context. (fiber_local, in
+// A hub callback has a copy of the context of who scheduled it (what it sets ends with
+// it); plain threads, and what they post, begin with an empty one. (fiber_local, in
 // contrast, is not inherited.)
 //
 // A context can be taken along and used anywhere:
@@ -29,6 +30,7 @@
 #pragma once
 
 #include <tendril/runtime/detail/scheduler.hpp>
+#include <tendril/runtime/detail/unique_function.hpp>
 #include <tendril/runtime/error.hpp>
 
 #include <concepts>
@@ -71,9 +73,11 @@ class context_token {
   private:
     friend class context_var<T>;
 
-    explicit context_token(std::shared_ptr<const void> before) noexcept
-        : before_(std::move(before)) {}
+    context_token(const context_var<T>& variable,
+                  std::shared_ptr<const void> before) noexcept
+        : variable_(&variable), before_(std::move(before)) {}
 
+    const context_var<T>* variable_;
     std::shared_ptr<const void> before_;
 };
 
@@ -106,12 +110,17 @@ class context_var {
 
     // From here on this fiber, and those it spawns, see `value`.
     context_token<T> set(T value) {
-        return context_token<T>(detail::set_context_value(
-            this, std::make_shared<const T>(std::move(value))));
+        return {*this, detail::set_context_value(
+                           this, std::make_shared<const T>(std::move(value)))};
     }
 
     // As it was before that set().
+    // THROWS  fiber_error (bad_argument) if that was a set() of another variable.
     void reset(const context_token<T>& before) {
+        if (before.variable_ != this) {
+            detail::fail(errc::bad_argument,
+                         "a context_var was reset by the token of another one");
+        }
         detail::set_context_value(this, before.before_);
     }
 
@@ -129,8 +138,14 @@ class context {
     static context current();
 
     // Calls f() in a copy of this: what f sets is gone afterwards. f may park.
+    // THROWS  what f throws; fiber_error (bad_argument) for a null callable.
     template <std::invocable F>
     std::invoke_result_t<F> run(F&& f) const {
+        const auto& callable = f;
+        if (detail::is_null_callable(callable)) {
+            detail::fail(errc::bad_argument, "context::run was given nothing to call");
+        }
+
         struct inside {
             std::shared_ptr<const detail::context_values>& own;
             std::shared_ptr<const detail::context_values> outer;

@@ -20,7 +20,8 @@ namespace {
 bool only_thread() noexcept {
     struct stat tasks {};
 
-    return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3;
+    const auto watchdogs = static_cast<nlink_t>(detail::watchdog_threads.load());
+    return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3 + watchdogs;
 }
 
 std::string what_is_wrong() {
@@ -47,7 +48,7 @@ bool hub_internals::tell_of_deadlock(hub& h) noexcept {
     if (std::exchange(h.told_of_deadlock_, true)) return false;
     try {
         const auto error = std::make_exception_ptr(deadlock(what_is_wrong()));
-        if (main.interrupts.empty()) {
+        if (main.interrupts.empty() && !main.exit_due) {
             if (detail::kill_here(main, error)) return true;
             // It would come when it may not be true any more.
             detail::drop_interrupts(main);

@@ -104,8 +104,8 @@ void tell(std::ostream& out, const likeness& like, const group& g, time_point no
 void dump_fibers(std::ostream& out) {
     detail::scheduler& s = detail::current_scheduler();
     std::vector<fiber_core*> all{&s.main};
-    s.living.for_each([&](detail::registry_hook& h) { all.push_back(h.core); });
-    s.departing.for_each([&](detail::registry_hook& h) { all.push_back(h.core); });
+    s.living.for_each([&](detail::fiber_core& core) { all.push_back(&core); });
+    s.departing.for_each([&](detail::fiber_core& core) { all.push_back(&core); });
 
     std::map<likeness, group> groups;
     std::vector<std::map<likeness, group>::iterator> in_order;

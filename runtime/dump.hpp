@@ -2,12 +2,19 @@
 //
 //     dump_fibers(std::cerr);
 //
-//     hub 1: 1,001 fibers
-//     1,000 fibers (made at server.cpp:31): parked for 1.4 s or more, a read
-//         fibers 4, 5, 6, 7, 8, ...; stack: 8 KiB of 256 KiB used at most
-//         #0 tendril::net::socket::recv(...) +0x1b in ./server (+0x4711)
-//         ...
+//     hub 0: 1002 fibers
 //     main fiber 1: running
+//         #0 tendril::dump_fibers(std::ostream&) +0x309 in ./server (+0x2b2e9)
+//         #1 main +0x989 in ./server (+0x173e9)
+//         ...
+//     1000 fibers (made at server.cpp:31): waits for a read, for 1.402 s at most
+//         fibers 3, 4, 5, 6, 7, 8, 9, 10, ...
+//         stack: at most 8 KiB of 256 KiB used
+//         ...
+//         #4 tendril::net::socket::recv(unsigned long) +0x51 in ./server (+0x1c311)
+//         ...
+//     fiber 1003 (made at server.cpp:36): waits for sleep, for 0.100 s
+//         stack: at most 4 KiB of 256 KiB used
 //         ...
 //
 // Fibers that are alike (same place, same state, same frames) are told of once, with

@@ -9,7 +9,9 @@
 //    ordinary `catch (const std::exception&)` cannot swallow it by accident:
 //    `greenlet_exit` (a kill), `timed_out` (a timeout scope ran out) and `cancelled`
 //    (a cancel scope was). Let them pass or rethrow them; whoever swallows one of the
-//    first two carries on running.
+//    first two carries on running. A greenlet_exit that ended in a `catch (...)` of a
+//    fiber is told to the exception hook when the fiber parks next; other exceptions,
+//    thrown in or not, and greenlets' are not.
 //
 // net adds std::system_error with the code of the call that failed, and stop_serve,
 // which whoever wants to end serve() throws into its fiber.
@@ -25,6 +27,7 @@
 #include <string_view>
 #include <type_traits>
 #include <typeinfo>
+#include <utility>
 
 namespace tendril {
 
@@ -44,9 +47,13 @@ enum class errc {
     unset,          // a result or value was asked for before there was one
     already_set,    // an event was sent twice without reset
     deadlock,       // fibers would wait for each other for ever
+    lock_held,      // a fiber waits while it holds a std::mutex, see lock_check.hpp
+    closed,         // get from, or put to, a queue or channel that has been closed
+    not_nested,     // a scope was left out of order, by another fiber, or not at all
+    forked,         // the process is the child of a fork, and its hubs are its parent's
 };
 
-// Misuse. what() is a sentence that names the fibers by name or id.
+// Misuse. what() is a sentence; where it is about fibers, it names them.
 class fiber_error : public std::logic_error {
   public:
     fiber_error(errc code, const std::string& sentence)
@@ -107,6 +114,7 @@ class cancelled {
 // Thread rule: one hook for the process; set it from any thread, best before spawning.
 using exception_hook = std::function<void(std::exception_ptr, std::string_view where)>;
 
+// The hook must not park: a fiber that is about to may be telling it.
 // Installs `hook` (an empty one brings the default back) and returns the one before.
 exception_hook set_exception_hook(exception_hook hook);
 
@@ -126,6 +134,19 @@ bool ends_quietly(const std::exception_ptr& error) noexcept;
 // What can be thrown. An exception_ptr cannot: it stands for what it points to.
 template <class E>
 concept exception_object = !std::same_as<std::decay_t<E>, std::exception_ptr>;
+
+// std::make_exception_ptr, but for what copying `error` throws: that is thrown here,
+// and not what is pointed to.
+template <exception_object E>
+std::exception_ptr pointer_to(E&& error) {
+    auto made = std::make_exception_ptr(std::forward<E>(error));
+#if defined(__GLIBCXX__)
+    if (*made.__cxa_exception_type() != typeid(std::decay_t<E>)) {
+        std::rethrow_exception(std::move(made));
+    }
+#endif
+    return made;
+}
 
 // "std::string", not "Ss".
 std::string type_name(const std::type_info& type);

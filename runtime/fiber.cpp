@@ -8,7 +8,9 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -16,12 +18,19 @@ namespace tendril {
 namespace detail {
 namespace {
 
+bool is_plain_exit(const std::exception_ptr& error) noexcept {
+    return *error.__cxa_exception_type() == typeid(greenlet_exit);
+}
+
 // An exception sent by kill(), on the heap until it is thrown.
 struct kill_interrupt final : interrupt {
     explicit kill_interrupt(std::exception_ptr error) : error(std::move(error)) {
         raise = [](interrupt& i) {
             const std::unique_ptr<kill_interrupt> mine(
                 static_cast<kill_interrupt*>(&i));
+            // Itself and not by way of a pointer, so that it is known what becomes of
+            // it (swallowed.hpp).
+            if (is_plain_exit(mine->error)) throw greenlet_exit{};
             std::rethrow_exception(std::move(mine->error));
         };
         drop = [](interrupt& i) noexcept { delete static_cast<kill_interrupt*>(&i); };
@@ -129,6 +138,7 @@ void start(timer_node& t) {
     } else {
         drop_start_timer(due);
         due.home->make_ready(due);
+        release(due);  // the timer's
     }
 }
 
@@ -157,14 +167,25 @@ void report_at_once(fiber_core& core) noexcept {
     report_of(core, "in ");
 }
 
-void finish_fiber(fiber_core& core) noexcept {
-    core.home->complete(core);
+namespace {
+
+void after_the_end(fiber_core& core) noexcept {
     if (core.extras == nullptr) return;
     const bool on_its_own_stack = core.home->current == &core;
-    if (on_its_own_stack) core.home->departing.push_back(core.in_registry);
+    if (on_its_own_stack) core.home->departing.push_back(core);
     core.extras->limit.reset();
     call_links(core);
     drop_locals(core);
+}
+
+}  // namespace
+
+void finish_fiber(fiber_core& core) noexcept {
+    // On its own thread, wherever its last handle may be dropped.
+    if (core.context) [[unlikely]]
+        core.context = nullptr;
+    core.home->complete(core);
+    after_the_end(core);
 }
 
 void end_unstarted(fiber_core& core, std::exception_ptr error) noexcept {
@@ -172,15 +193,20 @@ void end_unstarted(fiber_core& core, std::exception_ptr error) noexcept {
     core.started = true;
     core.stillborn = true;
     core.failure = std::move(error);
-    core.discard(core);
+    retain(core);
     // In the ready queue it keeps its place, and ends without running when its turn
     // comes. A timer that would have put it there goes at once, with its reference.
     const bool delayed = core.extras && core.extras->delayed;
     if (delayed) drop_start_timer(core);
-    finish_fiber(core);
+    // Over before what it has is destroyed: that may park, and its turn may come.
+    core.home->complete(core);
+    core.discard(core);
+    core.context = nullptr;
+    after_the_end(core);
+    release(core);
     if (delayed) {
         core.state = fiber_state::done;
-        release(core);
+        release(core);  // the timer's
     }
 }
 
@@ -191,28 +217,39 @@ void start_after(fiber_core& core, time_point when, fiber_core* creator) {
         timer = core.extras->delayed.get();
         if (when != never) hub_internals::timers(core.home->owner).arm(*timer, when);
     } catch (...) {
-        release(core);  // its own reference: nothing will ever start it
+        if (core.extras != nullptr) core.extras->delayed.reset();
         throw;
     }
     timer->core = &core;
     timer->fire = start;
     timer->creator = creator;
+    retain(core);
     if (creator != nullptr) retain(*creator);
 }
 
 bool kill_here(fiber_core& core, std::exception_ptr error) {
     if (core.done.load(std::memory_order_relaxed)) return false;
     if (never_start(core, error)) return false;
-    auto i = std::make_unique<kill_interrupt>(std::move(error));
-    return core.home->interrupt_fiber(core, *i.release());
+    const bool plain = is_plain_exit(error);
+    kill_interrupt* i = nullptr;
+    try {
+        i = new kill_interrupt(std::move(error));
+    } catch (const std::bad_alloc&) {
+        if (!plain) throw;
+        // Whoever cleans up must be able to, without memory too.
+        core.exit_due = true;
+        refresh_alert(core);
+        return core.home->alert(core);
+    }
+    return core.home->interrupt_fiber(core, *i);
 }
 
 void kill_everything(scheduler& s, time_point until) noexcept {
     std::vector<any_fiber> doomed;
     try {
-        s.living.for_each([&](registry_hook& h) {
-            retain(*h.core);
-            doomed.push_back(fiber_access::handle<void>(*h.core));
+        s.living.for_each([&](fiber_core& core) {
+            retain(core);
+            doomed.push_back(fiber_access::handle<void>(core));
         });
         for (const any_fiber& f : doomed) {
             fiber_core& core = *fiber_access::core(f);
@@ -294,8 +331,9 @@ void any_fiber::kill(std::exception_ptr error) const {
             victim.home->owner.post([handle = *this, error = std::move(error)] {
                 detail::kill_here(*handle.core_, error);
             });
-        } catch (const fiber_error&) {
+        } catch (const fiber_error& e) {
             // Its thread has ended, and it with it.
+            if (e.code() != errc::thread_exited) throw;
         }
         return;
     }

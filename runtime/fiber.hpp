@@ -74,8 +74,10 @@ class any_fiber {
     bool done() const;
 
     // Parks until it has ended, however that was. False if `deadline` came first.
-    // A kill or timeout of the caller leaves the fiber as it is.
-    // THROWS  fiber_error: in_hub; bad_argument when a fiber waits for itself.
+    // A kill or timeout of the caller leaves the fiber as it is. Any thread.
+    // THROWS  what is thrown into the caller; fiber_error: in_hub; bad_argument when a
+    //         fiber waits for itself; deadlock when fibers and mutexes of one thread
+    //         would wait for each other in a circle.
     bool join(time_point deadline = never) const;
 
     // What it ended with: null while it runs and after a return.
@@ -95,12 +97,13 @@ class any_fiber {
     //   on another thread: all of this happens there, soon; the caller goes on at once
     // In a destructor or noexcept function that parks outside of any unwinding it is
     // std::terminate.
-    // THROWS  fiber_error (bad_argument) for a null exception_ptr.
+    // THROWS  fiber_error (bad_argument) for a null exception_ptr; std::bad_alloc, but
+    //         never for a greenlet_exit on the same thread, so that destructors may.
     void kill(std::exception_ptr error) const;
 
     template <detail::exception_object E>
     void kill(E&& error) const {
-        kill(std::make_exception_ptr(std::forward<E>(error)));
+        kill(detail::pointer_to(std::forward<E>(error)));
     }
 
     // greenlet_exit: it ends quietly. Whoever waits for its result is given that all
@@ -108,7 +111,10 @@ class any_fiber {
     // join().
     void kill() const { kill(greenlet_exit{}); }
 
-    // Ends it as kill() does, but only if it has not started. True if so.
+    // Ends it as kill() does, but only if it has not started. True if so. Does not
+    // park. Like link() and unlink(), on the fiber's own thread.
+    // THROWS  fiber_error: wrong_thread, thread_exited, dead; bad_argument for a null
+    //         exception_ptr.
     bool cancel() const { return cancel(std::make_exception_ptr(greenlet_exit{})); }
 
     bool cancel(std::exception_ptr error) const;
@@ -118,6 +124,8 @@ class any_fiber {
     // link others to the same fiber: they follow. What one throws goes to the exception
     // hook, and the others are still called. Capture a handle of the fiber if the
     // callback needs its result.
+    // THROWS  fiber_error: as cancel(), bad_argument for a null callable;
+    //         std::bad_alloc.
     link_id link(detail::unique_function<void()> f) const;
 
     // Takes a link back. False if it has been called or taken back already.
@@ -236,7 +244,7 @@ void finish_fiber(fiber_core& core) noexcept;
 void end_unstarted(fiber_core& core, std::exception_ptr error) noexcept;
 
 // Puts an unstarted fiber into the ready queue at `when`, unless `creator` has ended.
-// THROWS  std::bad_alloc; the fiber has lost its own reference then.
+// THROWS  std::bad_alloc.
 void start_after(fiber_core& core, time_point when, fiber_core* creator);
 
 // kill() without the yield: on the fiber's own thread, of another fiber than the

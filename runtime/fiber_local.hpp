@@ -16,6 +16,7 @@
 
 #include <tendril/runtime/detail/extras.hpp>
 #include <tendril/runtime/detail/scheduler.hpp>
+#include <tendril/runtime/error.hpp>
 
 #include <cstddef>
 #include <functional>
@@ -36,9 +37,14 @@ class fiber_local {
           slot_(detail::new_local_slot()) {}
 
     // `make` returns the first value of each fiber.
-    explicit fiber_local(std::function<T()> make)
-        : make_([make = std::move(make)] { return std::make_unique<T>(make()); }),
-          slot_(detail::new_local_slot()) {}
+    // THROWS  fiber_error (bad_argument) for a null one.
+    explicit fiber_local(std::function<T()> make) : slot_(detail::new_local_slot()) {
+        if (!make) {
+            detail::fail(errc::bad_argument,
+                         "a fiber_local was given nothing to make its values with");
+        }
+        make_ = [make = std::move(make)] { return std::make_unique<T>(make()); };
+    }
 
     fiber_local(const fiber_local&) = delete;
     fiber_local& operator=(const fiber_local&) = delete;

@@ -22,6 +22,7 @@ class visit {
         } else {
             caller.waiting = &waits_.emplace();
             caller.state = fiber_state::parked;
+            caller.since = caller.home->turn_began;
         }
         core.caller = &caller;
         core.running = true;
@@ -114,6 +115,12 @@ generator_core& init_generator(generator_core& core) noexcept {
 void enter_generator(generator_core& core, std::exception_ptr error) {
     scheduler& s = *this_scheduler;
     fiber_core& caller = *s.current;
+    // Nobody knows whether the body will park, and the caller wait for it.
+    throw_interrupts();
+    if (s.telling) {
+        fail(errc::in_hub, "an exception hook would have to wait for the generator " +
+                               describe(core));
+    }
     fiber_core& at = core.inner != nullptr ? core.inner->self() : core;
     if (at.state != fiber_state::suspended && at.state != fiber_state::unstarted) {
         fail(errc::parked, "cannot resume the generator " + describe(core) +
@@ -145,8 +152,9 @@ void leave_generator(generator_core& core) {
 
 void finish_generator(generator_core& core) noexcept {
     scheduler& s = *core.home;
+    core.context = nullptr;
     s.complete(core);
-    s.departing.push_back(core.in_registry);
+    s.departing.push_back(core);
     drop_locals(core);
     core.finished = true;
     core.running = false;

@@ -12,6 +12,8 @@
 // and starts at the first call. It may park like any other code; its caller then waits.
 // A caller that is killed or times out meanwhile leaves the body to its wait, and what
 // the body yields then to the next call of next().
+// Its stack has the thread's default size, see stack.hpp.
+//
 // A generator that is destroyed half way is closed: greenlet_exit is thrown at its
 // yield, or out of what it waits for, so that it unwinds.
 //
@@ -185,6 +187,7 @@ class generator {
         core& c = idle_core();
         // Of a next() whose caller had to leave.
         if (c.out) return std::exchange(c.out, std::nullopt);
+        c.in.reset();  // of a send() that was interrupted
         return resume(c, {});
     }
 
@@ -218,18 +221,22 @@ class generator {
     template <detail::exception_object E>
 
     std::optional<Out> throw_in(E&& error) {
-        return throw_in(std::make_exception_ptr(std::forward<E>(error)));
+        return throw_in(detail::pointer_to(std::forward<E>(error)));
     }
 
     // Ends the body with greenlet_exit at its yield. Nothing if it is over already.
     // THROWS  what the body throws instead; fiber_error (not_parked) if it yields on.
     void close() {
         core& c = idle_core();
+        if (!c.started) c.finished = true;
         if (c.finished) return;
+        const dropped_when_unowned guard{c};
+        // Out of here comes what is the caller's own.
+        enter(c, std::make_exception_ptr(greenlet_exit{}));
         try {
-            if (!throw_in(greenlet_exit{})) return;
+            if (!result_of(c)) return;
         } catch (const greenlet_exit&) {
-            return;  // as it should
+            return;
         }
         detail::fail(errc::not_parked, "a generator yielded a value when closed");
     }
@@ -275,19 +282,31 @@ class generator {
         return *core_;
     }
 
+    struct dropped_when_unowned {
+        core& c;
+
+        ~dropped_when_unowned() {
+            if (c.unowned) [[unlikely]]
+                detail::release(c);
+        }
+    };
+
     // NOLINTNEXTLINE(performance-unnecessary-value-param): moved on
     static std::optional<Out> resume(core& c, std::exception_ptr error) {
-        struct give_back {
-            core& c;
+        const dropped_when_unowned guard{c};
+        enter(c, std::move(error));
+        return result_of(c);
+    }
 
-            ~give_back() {
-                if (c.unowned) [[unlikely]]
-                    detail::release(c);
-            }
-        } const guard{c};
-
+    // THROWS  what is thrown into the caller.
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): moved on
+    static void enter(core& c, std::exception_ptr error) {
         c.out.reset();
         if (!c.finished) detail::enter_generator(c, std::move(error));
+    }
+
+    // THROWS  what came out of the body.
+    static std::optional<Out> result_of(core& c) {
         if (c.error) std::rethrow_exception(std::exchange(c.error, nullptr));
         return std::exchange(c.out, std::nullopt);
     }

@@ -182,8 +182,9 @@ void finish_greenlet(fiber_core& self,
                      unique_function<void()> discard) {
     scheduler& s = *self.home;
     if (error && is_greenlet_exit(error)) error = nullptr;
+    self.context = nullptr;
     s.complete(self);
-    s.departing.push_back(self.in_registry);
+    s.departing.push_back(self);
     drop_locals(self);
     fiber_core* heir = heir_of(self);
     if (heir != nullptr && !error && give_value) {

@@ -393,7 +393,7 @@ class greenlet : public greenlet_ref {
 
     template <detail::exception_object E>
     T throw_in(E&& error) {
-        return throw_in(std::make_exception_ptr(std::forward<E>(error)));
+        return throw_in(detail::pointer_to(std::forward<E>(error)));
     }
 
     // greenlet_exit: it ends quietly, unless it catches that.

@@ -31,16 +31,28 @@
 #include <tendril/runtime/driver.hpp>
 #include <tendril/runtime/timer_queue.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
 
+#include <pthread.h>
+#include <sys/types.h>
+
 namespace tendril {
 
+class hub;
+
 namespace detail {
+struct hub_hook : list_hook {
+    hub* owner = nullptr;
+};
+
 struct scheduled_call;
 
 struct scheduled_call_deleter {
@@ -104,7 +116,9 @@ class hub {
   public:
     using callback = hub_handle::callback;
 
-    // This thread's hub.
+    // This thread's hub; makes it at the first call.
+    // THROWS  std::system_error when there are no descriptors for it, std::bad_alloc;
+    //         fiber_error (forked) in the child of a fork.
     static hub& current();
 
     hub(const hub&) = delete;
@@ -146,7 +160,8 @@ class hub {
     // -- for the fiber that has nothing to do
 
     // Parks the caller while everything else runs, until stop().
-    // THROWS  what is thrown into the caller (kill, timeout).
+    // THROWS  what is thrown into the caller (kill, timeout); fiber_error: in_hub,
+    //         wrong_thread, already_set when another fiber is in it.
     void run_forever();
 
     // Ends run_forever(), or the next one if none is going on. Any thread.
@@ -158,6 +173,9 @@ class hub {
     //     auto me = greenlet<>::current();
     //     hub::current().call_later(1s, [me]() mutable { me.switch_to(); });
     //     hub::current().switch_out();
+    //
+    // Parks. THROWS  what is thrown in, a kill and a timeout too; fiber_error: in_hub,
+    // wrong_thread.
     void switch_out();
 
     // -- looking at it
@@ -185,40 +203,56 @@ class hub {
     timer arm(time_point when, callback f, bool local);
     void require_own_thread(const char* call) const;
     void loop();
+    void begin_turn();
+    void pace_fibers() noexcept;
+    void pace(duration took) noexcept;
     void run_ready();
+    void run_by_chance();
+    void run_one(detail::runnable& next);
     void open_letters(detail::letter* l);
     void fire_timers();
     void look_for_io();
     void sleep_until_something();
     void sleep_by_source(time_point deadline);
+    time_point next_look_at_threads() noexcept;
     void wait_unless_called(time_point deadline);
     void serve_signals();
+    void hide_thread() noexcept;  // from watchdogs
     void close() noexcept;
     bool idle() const noexcept;
     void kill_all() noexcept;
     void abandon(detail::fiber_core& core, const char* how) noexcept;
+    void keep_from_running(detail::fiber_core& core) noexcept;
     void forget_callbacks() noexcept;
 
     // A callback that has switched to a fiber stands on the loop's stack until the loop
     // gets a turn; the thread's end unwinds it as it does the fibers.
     void unwind_callback() noexcept;
 
-    detail::list_hook in_process_;  // among all hubs
-    unsigned requests_seen_;        // of signal handlers
+    detail::hub_hook in_process_;  // among all hubs
+    pthread_t thread_;             // its own
+    pid_t thread_id_;              // 0 once it ends; under the lock of all hubs
+    unsigned requests_seen_;       // of signal handlers
+    unsigned dumps_seen_;          // likewise
     detail::scheduler scheduler_;
     detail::timer_queue timers_;
     detail::mailbox mail_;
     detail::doorbell& bell_;
     std::unique_ptr<detail::driver> driver_;
     detail::time_source* source_ = nullptr;
+    duration thread_look_{};
+    unsigned turn_budget_ = detail::scheduler::budget_per_turn;
+    bool paced_by_next_turn_ = false;
     time_point last_look_{};
     bool just_looked_ = false;
     detail::waiter* forever_ = nullptr;  // the fiber in run_forever
     bool stop_requested_ = false;
     bool told_of_deadlock_ = false;  // since a fiber ran last
-    // Why fibers that would not die have ended all the same. Held here, and not only on
-    // their stacks, for leak checkers.
+
+    // Why fibers that would not die have ended all the same, and what they had. Held
+    // here, and not only on their stacks, for leak checkers.
     std::vector<std::exception_ptr> lost_;
+    std::vector<detail::fiber_extras*> lost_extras_;
 };
 
 // The doors that the rest of runtime and net use into a hub. Not for users.
@@ -230,8 +264,10 @@ struct hub_internals {
 
     static detail::scheduler& scheduler(hub& h) noexcept { return h.scheduler_; }
 
-    static void set_time_source(hub& h, detail::time_source* s) noexcept {
-        h.source_ = s;
+    // Null: the system's clock. Returns the one before.
+    static detail::time_source* set_time_source(hub& h,
+                                                detail::time_source* s) noexcept {
+        return std::exchange(h.source_, s);
     }
 
     static detail::driver& driver(hub& h) noexcept { return *h.driver_; }
@@ -249,6 +285,22 @@ struct hub_internals {
     static bool tell_of_deadlock(hub& h) noexcept;
 
     static void destroy(hub& h) noexcept { delete &h; }
+
+    // What a watchdog sees of a hub.
+    struct watch_point {
+        std::uint64_t id;
+        bool has_fibers;
+        bool asleep;  // waits for something to happen
+        std::atomic<bool>& unswitched;
+        pthread_t thread;
+        pid_t thread_id;
+    };
+
+    static watch_point watch(hub& h) noexcept;
+
+    // Calls f for each hub of the process whose thread is there, and stays so
+    // meanwhile.
+    static void for_each_hub(const std::function<void(hub&)>& f);
 
     // Puts a letter into the hub's mailbox and wakes the hub if it sleeps. Any thread.
     // False if the hub's thread has ended.

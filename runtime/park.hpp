@@ -109,6 +109,9 @@ void yield_now();
 // The same without the kill: for a call that has done its work already.
 void let_others_run();
 
+// The library itself has caught what was thrown into the calling fiber, and means it.
+void forget_thrown() noexcept;
+
 // Throws the oldest interrupt of the current fiber, if there is one and the fiber is
 // not unwinding.
 void throw_interrupts();

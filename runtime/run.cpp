@@ -2,10 +2,13 @@
 #include <tendril/runtime/cancel.hpp>
 #include <tendril/runtime/deadlock.hpp>
 #include <tendril/runtime/detail/scheduler.hpp>
+#include <tendril/runtime/park.hpp>
 #include <tendril/runtime/run.hpp>
 
 #include <exception>
+#include <new>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace tendril::detail {
@@ -15,11 +18,15 @@ namespace {
 // leave.
 class postponed {
   public:
+    // And passes on each as a kill of `f`.
     void kill(const any_fiber& f) {
-        try {
-            f.kill();  // which yields
-        } catch (...) {
-            keep();
+        for (bool again = true; std::exchange(again, false);) {
+            try {
+                f.kill();  // which yields
+            } catch (...) {
+                keep();
+                again = true;
+            }
         }
     }
 
@@ -52,6 +59,7 @@ class postponed {
 
   private:
     void keep() {
+        forget_thrown();
         if (!first_) first_ = std::current_exception();
         // These two are not thrown once, but at every wait from here on.
         try {
@@ -69,17 +77,27 @@ class postponed {
     std::optional<uninterrupted> quiet_;
 };
 
+bool is_left_over(const fiber_core& core, std::uint64_t begin) {
+    const bool idle_greenlet = core.kind == fiber_kind::greenlet && !core.started;
+    return core.id >= begin && !idle_greenlet && &core != this_scheduler->current;
+}
+
 std::vector<any_fiber> living_since(std::uint64_t begin) {
     std::vector<any_fiber> found;
-    scheduler& s = *this_scheduler;
-    s.living.for_each([&](registry_hook& h) {
-        fiber_core& core = *h.core;
-        const bool idle_greenlet = core.kind == fiber_kind::greenlet && !core.started;
-        if (core.id < begin || idle_greenlet || &core == s.current) return;
+    this_scheduler->living.for_each([&](fiber_core& core) {
+        if (!is_left_over(core, begin)) return;
         retain(core);
         found.push_back(fiber_access::handle<void>(core));
     });
     return found;
+}
+
+any_fiber first_living_since(std::uint64_t begin) {
+    fiber_core* const found = this_scheduler->living.find(
+        [=](const fiber_core& core) { return is_left_over(core, begin); });
+    if (found == nullptr) return {};
+    retain(*found);
+    return fiber_access::handle<void>(*found);
 }
 
 }  // namespace
@@ -89,10 +107,17 @@ void finish_run(const any_fiber& first, std::uint64_t begin) {
     thrown_in.join(first);
     thrown_in.see_off(begin);
     // What is left over may spawn more while it cleans up.
-    for (auto left = living_since(begin); !left.empty(); left = living_since(begin)) {
-        for (const any_fiber& f : left) thrown_in.kill(f);
-        for (const any_fiber& f : left) thrown_in.join(f);
-        left.clear();
+    while (first_living_since(begin)) {
+        try {
+            auto left = living_since(begin);
+            for (const any_fiber& f : left) thrown_in.kill(f);
+            for (const any_fiber& f : left) thrown_in.join(f);
+        } catch (const std::bad_alloc&) {
+            // One by one, then; that takes no memory.
+            const any_fiber next = first_living_since(begin);
+            thrown_in.kill(next);
+            thrown_in.join(next);
+        }
         thrown_in.see_off(begin);
     }
     thrown_in.rethrow();

@@ -13,7 +13,8 @@
 // While it runs, SIGINT and SIGTERM cancel f (a cancel_scope is around it), so that its
 // clean-up runs; then `signalled` is thrown. A second signal ends the process at once.
 // Only the first run() of the process does so, and only for signals that nobody else
-// handles.
+// handles. One that comes when f has ended, while leftovers are waited for, ends
+// nothing more (as with asyncio.run).
 //
 // THROWS  what f throws; signalled, if a signal has ended f; fiber_error (in_hub) in a
 //         hub callback. A kill or timeout of the caller ends f's fiber and the
@@ -65,16 +66,15 @@ class interruptible {
         return scope_.run(std::forward<F>(f));
     }
 
-    const hub& home() const noexcept { return home_; }
-
     void end() noexcept { scope_.cancel(); }
+
+    void give_signals_back() noexcept;
 
     [[noreturn]] void throw_signal() const;
 
   private:
     void give_up() noexcept;
 
-    hub& home_;
     cancel_scope scope_;
     bool handles_int_ = false;
     bool handles_term_ = false;

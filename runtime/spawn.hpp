@@ -13,7 +13,8 @@
 // callable with its arguments is over a kilobyte.
 //
 // THROWS  std::bad_alloc when memory has run out; fiber_error (bad_argument) for a null
-//         callable, a stack size under the minimum, or a negative duration.
+//         callable, a stack size under the minimum, or a negative duration. The first
+//         call on a thread makes its hub, see hub::current.
 //
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
@@ -122,7 +123,7 @@ using stored_result =
                        std::reference_wrapper<std::remove_reference_t<R>>,
                        R>;
 
-// An unstarted fiber with two references: its own, until it ends, and the caller's.
+// An unstarted fiber with one reference, the caller's.
 template <class F, class... Args>
 fiber_core& make_fiber(const spawn_options& o,
                        on_failure policy,
@@ -142,7 +143,6 @@ fiber_core& make_fiber(const spawn_options& o,
         core.context = parent.context;
     if (parent.layer != nullptr) [[unlikely]]
         inherit_deadline(core);
-    core.refs.store(2, std::memory_order_relaxed);
     return core;
 }
 

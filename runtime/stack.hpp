@@ -6,6 +6,11 @@
 // SIGSEGV and never someone else's memory, for frames up to the guard's size; build
 // with -fstack-clash-protection to cover larger ones too.
 //
+// So a stack may be larger than the machine's memory, up to 1 TiB: it takes addresses.
+// Where there are no more of them, or they are limited (RLIMIT_AS), the spawn is a
+// std::bad_alloc. Whoever touches more than there is memory for meets the system's own
+// way of running out of it.
+//
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/detail/cancel_layer.hpp>
+#include <tendril/runtime/detail/fork_guard.hpp>
 #include <tendril/runtime/detail/scheduler.hpp>
 #include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/park.hpp>
@@ -32,8 +34,20 @@ timeout::timeout(checked limit, std::exception_ptr error)
 }
 
 timeout::~timeout() {
+    const detail::scheduler* const s = fiber_->home;
+    if (s != detail::this_scheduler && !detail::in_forked_child) {
+        detail::die_not_nested("a timeout was destroyed on another thread");
+    }
     cancel();
+    const bool over = fiber_->done.load(std::memory_order_relaxed);
+    if (s->current != fiber_ && !over) [[unlikely]] {
+        detail::tell_not_nested("a timeout", *fiber_);
+        if (linked()) {
+            detail::die_not_nested("a timeout was destroyed as it was to be thrown");
+        }
+    }
     --fiber_->limits;
+    if (over && fiber_->limits == 0) detail::release(*fiber_);
 }
 
 void timeout::cancel() noexcept {

@@ -15,7 +15,9 @@
 //
 // To get a value instead of an exception use with_timeout (below) or timeout::silent.
 //
-// Thread rule: lives and dies in one fiber, on its stack.
+// Thread rule: lives and dies in one fiber, on its stack. If another one destroys it,
+// or it outlives its own, the exception hook is told (errc::not_nested); on another
+// thread, or with its exception on the way, that is std::terminate.
 //
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
@@ -55,7 +57,7 @@ class timeout : detail::timer_node, detail::interrupt {
     // Throws a copy of `error` instead; the original lives as long as the scope.
     template <class Rep, class Period, detail::exception_object E>
     timeout(std::chrono::duration<Rep, Period> d, E&& error)
-        : timeout(d, std::make_exception_ptr(std::forward<E>(error))) {}
+        : timeout(d, detail::pointer_to(std::forward<E>(error))) {}
 
     // A null `error` means timed_out.
     template <class Rep, class Period>

@@ -27,7 +27,7 @@ struct member {
 // All fibers are of one thread, and change only where they wait: no lock.
 std::set<std::shared_ptr<member>> members;
 
-void deliver_mail(std::shared_ptr<member> to) {
+void deliver_mail(const std::shared_ptr<member>& to) {
     std::error_code gone;
     while (!gone) to->connection.send_all(to->mail.get(), gone);
 }
@@ -56,7 +56,7 @@ bool demonstrate() {
     net::listener server = net::listen("127.0.0.1", 0);
     auto bob = tendril::spawn([here = server.local_address()] {
         net::socket s = net::connect(here);
-        const std::string heard = s.recv(100);
+        std::string heard = s.recv(100);
         s.send_all("hello alice, this is bob\n");
         return heard;
     });

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -42,11 +43,12 @@ struct tally {
     tendril::event<> all_done;  // connections stay open until then
 };
 
-// Sends its messages one after the other, each different, and compares what comes back.
+// Sends its messages one after the other, and compares what comes back: each message is
+// different, and so are its bytes, so that none is taken for another.
 void converse(net::socket& s, const plan& p, int number, tally& t) {
     std::string sent(p.size, '\0'), got(p.size, '\0');
     for (int m = 0; m < p.messages; ++m) {
-        std::fill(sent.begin(), sent.end(), static_cast<char>(number + 31 * m));
+        std::iota(sent.begin(), sent.end(), static_cast<char>(number + 31 * m));
         const auto begin = tendril::clock::now();
         s.send_all(sent);
         for (std::size_t have = 0; have < got.size();) {
@@ -98,7 +100,7 @@ long resident(int pid) {
 
 float percentile(std::vector<float>& sorted, double share) {
     if (sorted.empty()) return 0;
-    return sorted[static_cast<std::size_t>(share * (sorted.size() - 1.0))];
+    return sorted[static_cast<std::size_t>(share * (double(sorted.size()) - 1))];
 }
 
 int drive(const plan& p) {
@@ -109,6 +111,7 @@ int drive(const plan& p) {
     const auto progress = tendril::spawn([&] { show_progress(p, t); });
     tendril::semaphore finished(0);
     std::vector<tendril::fiber<>> clients;
+    clients.reserve(static_cast<std::size_t>(p.connections));
     for (int i = 0; i < p.connections; ++i) {
         clients.push_back(tendril::spawn([&, i] { client(p, i, t, finished); }));
     }
@@ -165,7 +168,12 @@ int main(int argc, char** argv) {
     if (args.size() == 1 && args[0] == "--once") return drive_own_server(p);
     if (args.size() < 2 || args.size() % 2 != 0) return usage(argv[0]);
     p.host = args[0];
-    p.port = std::atoi(argv[2]);
+    try {
+        p.port = net::address::parse("127.0.0.1:" + std::string(args[1])).port();
+    } catch (const std::system_error& e) {
+        std::fprintf(stderr, "%s\n", e.what());
+        return usage(argv[0]);
+    }
     for (std::size_t i = 2; i < args.size(); i += 2) {
         const int value = std::atoi(argv[i + 2]);
         if (value <= 0) return usage(argv[0]);

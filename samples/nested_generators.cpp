@@ -31,8 +31,8 @@ void walk(const std::unique_ptr<tree>& t, generator<int>::yielder& yield) {
 }
 
 // Each is fed by the permutations of one letter less.
-generator<std::string> permutations(std::string letters) {
-    return generator<std::string>([=](auto& yield) {
+generator<std::string> permutations(const std::string& letters) {
+    return generator<std::string>([letters](auto& yield) {
         if (letters.empty()) return void(yield(""));
         for (const std::string& rest : permutations(letters.substr(1))) {
             for (std::size_t i = 0; i <= rest.size(); ++i) {

@@ -22,7 +22,7 @@ struct tunnel {
 
 // Carries one direction to its end and passes the end on; the other may have more to
 // say. If either breaks, both are over.
-void pump(std::shared_ptr<tunnel> within, net::socket& from, net::socket& to) {
+void pump(const std::shared_ptr<tunnel>& within, net::socket& from, net::socket& to) {
     try {
         char buffer[16 * 1024];
         while (const std::size_t n = from.recv(buffer)) to.send_all({buffer, n});

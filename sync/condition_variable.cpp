@@ -6,7 +6,7 @@ namespace tendril {
 
 std::cv_status condition_variable::wait_until(std::unique_lock<mutex>& held,
                                               time_point deadline) {
-    if (!held.owns_lock()) {
+    if (!held.owns_lock() || !held.mutex()->is_mine()) {
         detail::fail(errc::not_owner,
                      "a condition_variable was waited for without its mutex");
     }
@@ -22,10 +22,11 @@ std::cv_status condition_variable::wait_until(std::unique_lock<mutex>& held,
 
     std::unique_lock line_held(lock_);
     // In line before the mutex is free: whoever gets the mutex next can notify us.
+    line_.get_in_line(line_held, here);
     m.unlock();
     const lock_again at_the_end{m};
-    return line_.wait(line_held, here, deadline) ? std::cv_status::no_timeout
-                                                 : std::cv_status::timeout;
+    return wait_queue::wait_in_line(here, deadline) ? std::cv_status::no_timeout
+                                                    : std::cv_status::timeout;
 }
 
 void condition_variable::notify_one() noexcept {

@@ -17,7 +17,6 @@
 #pragma once
 
 #include <tendril/runtime/clock.hpp>
-#include <tendril/runtime/hub.hpp>
 #include <tendril/sync/mutex.hpp>
 #include <tendril/sync/wait_queue.hpp>
 
@@ -51,7 +50,7 @@ class condition_variable {
     template <class Rep, class Period>
     std::cv_status wait_for(std::unique_lock<mutex>& held,
                             std::chrono::duration<Rep, Period> d) {
-        return wait_until(held, in(d));
+        return wait_until(held, detail::from_now(d));
     }
 
     // False if `ready()` still is when the time is over.
@@ -69,18 +68,13 @@ class condition_variable {
     bool wait_for(std::unique_lock<mutex>& held,
                   std::chrono::duration<Rep, Period> d,
                   Predicate ready) {
-        return wait_until(held, in(d), std::move(ready));
+        return wait_until(held, detail::from_now(d), std::move(ready));
     }
 
     void notify_one() noexcept;
     void notify_all() noexcept;
 
   private:
-    template <class Rep, class Period>
-    static time_point in(std::chrono::duration<Rep, Period> d) {
-        return detail::after(hub::current().now(), detail::checked_duration(d));
-    }
-
     wait_queue::lock lock_;
     wait_queue line_;
 };

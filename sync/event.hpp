@@ -18,7 +18,6 @@
 
 #include <tendril/runtime/clock.hpp>
 #include <tendril/runtime/error.hpp>
-#include <tendril/runtime/hub.hpp>
 #include <tendril/sync/wait_queue.hpp>
 
 #include <chrono>
@@ -68,7 +67,7 @@ class event {
 
     template <detail::exception_object E>
     void send_exception(E&& error) {
-        send_exception(std::make_exception_ptr(std::forward<E>(error)));
+        send_exception(detail::pointer_to(std::forward<E>(error)));
     }
 
     // What was sent; parks until then.
@@ -87,8 +86,7 @@ class event {
 
     template <class Rep, class Period>
     auto wait_for(std::chrono::duration<Rep, Period> d) {
-        return wait_until(
-            detail::after(hub::current().now(), detail::checked_duration(d)));
+        return wait_until(detail::from_now(d));
     }
 
     // What was sent, if it was; never parks.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/detail/choices.hpp>
 #include <tendril/runtime/detail/scheduler.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/sync/mutex.hpp>
@@ -37,6 +38,7 @@ struct mutex::locking final : wait_queue::place {
 void mutex::give_to(const detail::fiber_core& core) noexcept {
     owner_ = core.id;
     holder_ = &core;
+    if constexpr (detail::fault_points) ++detail::mutexes_held;
 }
 
 bool mutex::try_lock() {
@@ -49,6 +51,12 @@ bool mutex::try_lock() {
 
 bool mutex::try_lock_until(time_point deadline) {
     return lock_as(deadline, wait_queue::interrupts::thrown);
+}
+
+bool mutex::is_mine() {
+    const detail::fiber_core* const me = self();
+    const std::lock_guard held(lock_);
+    return owner_ == me->id;
 }
 
 bool mutex::lock_as(time_point deadline, wait_queue::interrupts how) {
@@ -85,6 +93,7 @@ void mutex::unlock() {
         detail::fail(errc::not_owner,
                      describe(*me) + " unlocks a mutex that it does not hold");
     }
+    if constexpr (detail::fault_points) --detail::mutexes_held;
     if (line_.empty()) {
         owner_ = 0;
         return;

@@ -15,7 +15,6 @@
 #pragma once
 
 #include <tendril/runtime/clock.hpp>
-#include <tendril/runtime/hub.hpp>
 #include <tendril/sync/wait_queue.hpp>
 
 #include <algorithm>
@@ -38,7 +37,8 @@ class mutex {
 
     // Parks until the mutex is the caller's.
     // THROWS  what is thrown into the fiber (the mutex is not its own then);
-    //         fiber_error: in_hub; already_set when the caller holds it already.
+    //         fiber_error: in_hub; already_set when the caller holds it already;
+    //         deadlock when fibers of one thread would wait for each other in a circle.
     void lock() { try_lock_until(never); }
 
     // Does not park.
@@ -49,8 +49,7 @@ class mutex {
 
     template <class Rep, class Period>
     bool try_lock_for(std::chrono::duration<Rep, Period> d) {
-        return try_lock_until(
-            detail::after(hub::current().now(), detail::checked_duration(d)));
+        return try_lock_until(detail::from_now(d));
     }
 
     // Hands the mutex to the first in line. Does not park.
@@ -59,9 +58,11 @@ class mutex {
 
   private:
     friend class condition_variable;
+    friend class recursive_mutex;
 
     struct locking;
 
+    bool is_mine();
     bool lock_as(time_point deadline, wait_queue::interrupts how);
     void give_to(const detail::fiber_core& core) noexcept;
 

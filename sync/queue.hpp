@@ -14,6 +14,14 @@
 // With capacity 0 there is no room at all: empty() and full() are both always true, and
 // a put() returns only after the getter has had its turn with the item.
 //
+// close() ends it: what was put before is still given out, then every get() throws, and
+// a range-for over the queue ends.
+//
+//     for (job& j : jobs) work(j);
+//
+// lifo_queue gives the newest item out first, priority_queue the first by its order:
+// see their headers.
+//
 // T: movable without throwing. Thread rule: any fiber of any thread; the try_ forms and
 // the observers also from hub callbacks.
 //
@@ -22,7 +30,6 @@
 
 #include <tendril/runtime/clock.hpp>
 #include <tendril/runtime/error.hpp>
-#include <tendril/runtime/hub.hpp>
 #include <tendril/sync/detail/ring.hpp>
 #include <tendril/sync/wait_queue.hpp>
 
@@ -30,6 +37,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -38,21 +46,24 @@ namespace tendril {
 
 inline constexpr std::size_t unbounded = SIZE_MAX;
 
-template <class T>
-class queue {
+// Buffer decides which item is next: see detail/ring.hpp for what one has to do.
+template <class T, class Buffer>
+class basic_queue {
   public:
-    explicit queue(std::size_t capacity = unbounded) : capacity_(capacity) {}
+    class iterator;
 
-    queue(const queue&) = delete;
-    queue& operator=(const queue&) = delete;
+    explicit basic_queue(std::size_t capacity = unbounded) : capacity_(capacity) {}
+
+    basic_queue(const basic_queue&) = delete;
+    basic_queue& operator=(const basic_queue&) = delete;
     // REQUIRES  every wait has come back. Items left are destroyed.
-    ~queue() = default;
+    ~basic_queue() = default;
 
     // -- putting
 
     // Puts `item`; parks while there is no room.
-    // THROWS  what is thrown into the fiber, std::bad_alloc, fiber_error (in_hub); then
-    //         `item` was not put, and is as it was.
+    // THROWS  what is thrown into the fiber, std::bad_alloc, fiber_error (in_hub;
+    //         closed); then `item` was not put, and is as it was.
     void put(T&& item) { put_until(std::move(item), never); }
 
     void put(const T& item) requires std::copy_constructible<T> { put(T(item)); }
@@ -65,8 +76,11 @@ class queue {
             auto held = wait_queue::hold_to_wait(lock_);
             const handed how = hand_over(held, item, woken);
             if (how == handed::no) {
+                fail_if_closed(held);
                 putting here(item);
-                return putters_.wait(held, here, deadline);
+                const bool came = putters_.wait(held, here, deadline);
+                if (here.refused) fail_closed();
+                return came;
             }
             rendezvous = how == handed::to_getter && capacity_ == 0;
         }
@@ -77,11 +91,11 @@ class queue {
 
     template <class Rep, class Period>
     bool put_for(T&& item, std::chrono::duration<Rep, Period> d) {
-        return put_until(std::move(item), in(d));
+        return put_until(std::move(item), detail::from_now(d));
     }
 
     // Puts `item` if that is possible at once: if somebody waits for one, or there is
-    // room. Else false, and `item` is as it was.
+    // room. Else false, also when the queue is closed, and `item` is as it was.
     bool try_put(const T& item) requires std::copy_constructible<T> {
         return try_put(T(item));
     }
@@ -94,25 +108,25 @@ class queue {
 
     // -- getting
 
-    // Takes the oldest item; parks while there is none.
-    // THROWS  what is thrown into the fiber (nothing was taken then); fiber_error
-    // (in_hub).
+    // Takes the next item; parks while there is none.
+    // THROWS  what is thrown into the fiber (nothing was taken then); fiber_error:
+    //         in_hub; closed when the queue is closed and empty.
     T get() {
         std::optional<T> item;
-        get_into(item, never);
+        if (get_into(item, never) == got::closed) fail_closed();
         return std::move(*item);
     }
 
     // As get(), but nothing when the time is over first.
     std::optional<T> get_until(time_point deadline) {
         std::optional<T> item;
-        get_into(item, deadline);
+        if (get_into(item, deadline) == got::closed) fail_closed();
         return item;
     }
 
     template <class Rep, class Period>
     std::optional<T> get_for(std::chrono::duration<Rep, Period> d) {
-        return get_until(in(d));
+        return get_until(detail::from_now(d));
     }
 
     // Takes an item if there is one, or somebody waits to put one.
@@ -122,6 +136,33 @@ class queue {
         const std::lock_guard held(lock_);
         take(item, woken);
         return item;
+    }
+
+    // As get(), to the end: until the queue is closed and empty.
+    iterator begin() { return ++iterator(*this); }
+
+    static std::default_sentinel_t end() noexcept { return {}; }
+
+    // -- ending
+
+    // No more puts: those that come, and those that wait for room, throw. What is in it
+    // is still given out; those who wait for an item, and find none, throw. A closed
+    // queue stays closed. Does not park.
+    void close() noexcept {
+        wait_queue::taken woken;
+        const std::lock_guard held(lock_);
+        closed_ = true;
+        capacity_ = 0;
+        while (!getters_.empty()) woken.add(getters_.take_first());
+        while (!putters_.empty()) {
+            auto& next = static_cast<putting&>(putters_.take_first());
+            next.refused = true;
+            woken.add(next);
+        }
+    }
+
+    bool closed() const noexcept {
+        return locked([&] { return closed_; });
     }
 
     // -- looking
@@ -146,15 +187,18 @@ class queue {
         return locked([&] { return getters_.size(); });
     }
 
+    // 0 once it is closed.
     std::size_t capacity() const noexcept {
         return locked([&] { return capacity_; });
     }
 
-    // Makes room for those who wait to put, or gives up room; items over it stay.
+    // Makes room for those who wait to put, or gives up room; items over it stay. Does
+    // nothing when it is closed.
     // THROWS  std::bad_alloc; some may have been let in then.
     void resize(std::size_t capacity) {
         wait_queue::taken woken;
         std::unique_lock held(lock_);
+        if (closed_) return;
         capacity_ = capacity;
         while (!putters_.empty() && items_.size() < capacity_) {
             if (!grow(held)) woken.add(refill());
@@ -196,6 +240,7 @@ class queue {
         explicit putting(T& item) : place("queue::put", true), item(item) {}
 
         T& item;
+        bool refused = false;  // the queue was closed
     };
 
     struct getting final : wait_queue::place {
@@ -206,16 +251,24 @@ class queue {
     };
 
     enum class handed { no, to_getter, to_buffer };
+    enum class got { item, nothing, closed };
+
+    [[noreturn]] static void fail_closed() {
+        detail::fail(errc::closed, "a queue was used that has been closed");
+    }
+
+    // REQUIRES  `held` is held.
+    void fail_if_closed(std::unique_lock<wait_queue::lock>& held) const {
+        if (!closed_) [[likely]]
+            return;
+        held.unlock();
+        fail_closed();
+    }
 
     template <class F>
     auto locked(F f) const noexcept {
         const std::lock_guard held(lock_);
         return f();
-    }
-
-    template <class Rep, class Period>
-    static time_point in(std::chrono::duration<Rep, Period> d) {
-        return detail::after(hub::current().now(), detail::checked_duration(d));
     }
 
     // To the first getter in line, else into the buffer; `item` is moved from if so.
@@ -240,15 +293,17 @@ class queue {
 
     // Into the caller's own optional: one that is returned is written in two parts and
     // read back as one, which stalls the processor for longer than all the rest takes.
-    void get_into(std::optional<T>& item, time_point deadline) {
+    got get_into(std::optional<T>& item, time_point deadline) {
         wait_queue::taken_one woken;
         auto held = wait_queue::hold_to_wait(lock_);
-        if (take(item, woken)) return;
+        if (take(item, woken)) return got::item;
+        if (closed_) return got::closed;
         getting here(item);
-        getters_.wait(held, here, deadline);
+        if (!getters_.wait(held, here, deadline)) return got::nothing;
+        return item ? got::item : got::closed;
     }
 
-    // The oldest item: from the buffer, or, where there is none, out of a putter's
+    // The next item: from the buffer, or, where there is none, out of a putter's
     // hands.
     [[gnu::always_inline]] bool take(std::optional<T>& item,
                                      wait_queue::taken_one& woken) noexcept {
@@ -279,7 +334,7 @@ class queue {
         const std::size_t full = items_.capacity();
         if (items_.size() < full) return false;
         held.unlock();
-        typename detail::ring<T>::room larger(full == 0 ? 8 : 2 * full);
+        typename Buffer::room larger(full == 0 ? 8 : 2 * full);
         held.lock();
         if (items_.capacity() == full) larger = items_.move_into(std::move(larger));
         return true;
@@ -289,9 +344,41 @@ class queue {
     wait_queue getters_;
     wait_queue putters_;
     wait_queue joiners_;
-    detail::ring<T> items_;
+    Buffer items_;
     std::size_t capacity_;
     std::size_t unfinished_ = 0;
+    bool closed_ = false;
 };
+
+// Items as they come, for a range-for. Holds the one that it stands at.
+template <class T, class Buffer>
+class basic_queue<T, Buffer>::iterator {
+  public:
+    using value_type = T;
+    using difference_type = std::ptrdiff_t;
+    using iterator_concept = std::input_iterator_tag;
+
+    explicit iterator(basic_queue& from) noexcept : from_(&from) {}
+
+    T& operator*() const noexcept { return *item_; }
+
+    // Parks while there is none.
+    iterator& operator++() {
+        item_.reset();
+        from_->get_into(item_, never);
+        return *this;
+    }
+
+    void operator++(int) { ++*this; }
+
+    bool operator==(std::default_sentinel_t /*end*/) const noexcept { return !item_; }
+
+  private:
+    basic_queue* from_;
+    mutable std::optional<T> item_;
+};
+
+template <class T>
+using queue = basic_queue<T, detail::ring<T>>;
 
 }  // namespace tendril

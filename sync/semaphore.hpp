@@ -15,7 +15,6 @@
 #pragma once
 
 #include <tendril/runtime/clock.hpp>
-#include <tendril/runtime/hub.hpp>
 #include <tendril/sync/wait_queue.hpp>
 
 #include <chrono>
@@ -45,8 +44,7 @@ class semaphore {
 
     template <class Rep, class Period>
     bool try_acquire_for(std::chrono::duration<Rep, Period> d) {
-        return try_acquire_until(
-            detail::after(hub::current().now(), detail::checked_duration(d)));
+        return try_acquire_until(detail::from_now(d));
     }
 
     // Gives tokens back, or new ones; hands them to those who wait. Does not park.

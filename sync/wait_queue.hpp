@@ -39,12 +39,25 @@
 #include <tendril/runtime/clock.hpp>
 #include <tendril/runtime/detail/intrusive_list.hpp>
 #include <tendril/runtime/detail/spin_lock.hpp>
+#include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/park.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <mutex>
 
 namespace tendril {
+
+namespace detail {
+
+// When `d` will have passed, by the clock of this thread's hub.
+// THROWS  fiber_error (bad_argument) for a negative, infinite or NaN duration.
+template <class Rep, class Period>
+time_point from_now(std::chrono::duration<Rep, Period> d) {
+    return after(hub::current().now(), checked_duration(d));
+}
+
+}  // namespace detail
 
 class wait_queue {
   public:
@@ -91,6 +104,13 @@ class wait_queue {
     // REQUIRES  `held` owns the lock of this line; nothing else holds up the fiber.
     // THROWS    what is thrown into the fiber; then the place has left the line.
     bool wait(std::unique_lock<lock>& held, place& here, time_point deadline = never) {
+        get_in_line(held, here);
+        return wait_in_line(here, deadline);
+    }
+
+    // The two halves of wait(), for what has to be done between them; that must neither
+    // park nor throw.
+    void get_in_line(std::unique_lock<lock>& held, place& here) noexcept {
         here.guard_ = held.mutex();
         here.length_ = &length_;
         line_.push_back(here);
@@ -98,6 +118,9 @@ class wait_queue {
         // From here on another thread may take the place and wake the fiber, before it
         // has left: its hub finds the letter only after that.
         held.unlock();
+    }
+
+    static bool wait_in_line(place& here, time_point deadline) {
         return detail::park_until(here, deadline);
     }
 
@@ -114,7 +137,7 @@ class wait_queue {
         return static_cast<place&>(line_.pop_front());
     }
 
-    // Places that have been taken out of a line under the lock, to be woken without it:
+    // Fibers that have been taken out of a line under the lock, to be woken without it:
     // the last fiber that comes back from its wait may destroy the primitive, so
     // whoever wakes must be done with it by then. Declare it before the lock.
     class taken {
@@ -125,16 +148,16 @@ class wait_queue {
 
         ~taken() {
             while (first_ != nullptr) {
-                detail::waiter& w = static_cast<place&>(*first_);
+                auto& w = static_cast<detail::waiter&>(*first_);
                 first_ = first_->next_letter;
                 detail::wake(w);
             }
         }
 
-        void add(place& p) noexcept {
-            p.next_letter = nullptr;
-            *last_ = &p;
-            last_ = &p.next_letter;
+        void add(detail::waiter& w) noexcept {
+            w.next_letter = nullptr;
+            *last_ = &w;
+            last_ = &w.next_letter;
         }
 
       private:

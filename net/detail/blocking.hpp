@@ -5,6 +5,7 @@
 
 #include <tendril/net/detail/descriptor.hpp>
 #include <tendril/runtime/clock.hpp>
+#include <tendril/runtime/detail/choices.hpp>
 #include <tendril/runtime/hub.hpp>
 
 #include <cerrno>
@@ -42,6 +43,7 @@ class patience {
 template <class Attempt>
 ssize_t until_not_interrupted(Attempt attempt) {
     for (;;) {
+        if (TENDRIL_FAULT(interrupted)) continue;
         const ssize_t n = attempt();
         if (n >= 0 || errno != EINTR) return n;
     }

@@ -27,6 +27,7 @@ concept byte_room = byte_range<R> &&
 // Not what is a text, which knows better where it ends.
 template <class R>
 concept byte_data =
-    byte_range<const R> && !std::convertible_to<const R&, std::string_view>;
+    byte_range<const R> && !std::convertible_to<const R&, std::string_view> &&
+    !std::convertible_to<const R&, std::u8string_view>;
 
 }  // namespace tendril::detail

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/net/detail/descriptor.hpp>
+#include <tendril/runtime/detail/choices.hpp>
 #include <tendril/runtime/detail/scheduler.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/hub.hpp>
@@ -46,6 +47,10 @@ bool descriptor::use::wait(time_point deadline, std::error_code& ec) const {
     waiting_fiber here(of_, way_);
     if (!of_.start_expecting(way_, ec)) return false;
     of_.hopeful_[index(way_)] = false;
+    if (TENDRIL_FAULT(spurious_wake)) {
+        of_.hopeful_[index(way_)] = true;
+        return true;
+    }
 
     struct count_parked {
         io_driver& of;

@@ -79,12 +79,13 @@ std::vector<void*> backtrace_of(fiber_core& core, int most) {
     return addresses;
 }
 
-std::string describe_frame(void* address) {
+std::string describe_frame(void* address, frame_kind kind) {
     std::ostringstream text;
     Dl_info info{};
     // A return address is that of the next instruction, maybe of the next function.
-    void* const in_call = static_cast<char*>(address) - 1;
-    if (dladdr(in_call, &info) != 0 && info.dli_sname != nullptr) {
+    void* const inside =
+        kind == frame_kind::call ? static_cast<char*>(address) - 1 : address;
+    if (dladdr(inside, &info) != 0 && info.dli_sname != nullptr) {
         int status = 0;
         char* const name =
             abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status);

@@ -18,7 +18,11 @@ namespace tendril::detail {
 // REQUIRES  on the fiber's own thread.
 std::vector<void*> backtrace_of(fiber_core& core, int most = 64);
 
+// What the address of a frame is: the one a call returns to, or the next instruction
+// where a signal came.
+enum class frame_kind { call, interrupted };
+
 // "parse(std::string) +0x1b in ./server (0x55...)", as far as it is known.
-std::string describe_frame(void* address);
+std::string describe_frame(void* address, frame_kind kind = frame_kind::call);
 
 }  // namespace tendril::detail

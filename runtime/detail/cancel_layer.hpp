@@ -40,7 +40,22 @@ struct cancel_layer : timer_node {
 // THROWS  fiber_error: in_hub, already_set for a layer that has been entered before;
 //         std::bad_alloc.
 void enter(cancel_layer& layer);
+// Out of order, or by another fiber, it goes out all the same, and the exception hook
+// is told; by another thread that cannot be, and is std::terminate.
 void leave(cancel_layer& layer) noexcept;
+
+// Takes `core` out of whatever it is inside of.
+void forget_scopes(fiber_core& core) noexcept;
+
+// The same for one that is over. The exception hook is told, if it was its own end.
+void end_scopes(fiber_core& core) noexcept;
+
+// Misuse of `scope`, one of `owner`, which no destructor can throw: tells the exception
+// hook that it was left out of order, or by another fiber.
+void tell_not_nested(const char* scope, const fiber_core& owner) noexcept;
+
+// The same, where to go on would be to write to what is gone.
+[[noreturn]] void die_not_nested(const char* sentence) noexcept;
 
 // Makes it the outermost layer of `core`, which has not started.
 // THROWS  std::bad_alloc.

@@ -11,6 +11,23 @@
 
 namespace tendril::detail {
 
+// The flag. Up while its owner sleeps, or is about to.
+template <template <class> class Atomic>
+class basic_sleep_flag {
+  public:
+    void raise() noexcept { up_.store(true); }
+
+    void lower() noexcept { up_.store(false); }
+
+    // True for one caller each time it was up: that one has to wake the owner.
+    bool take_down() noexcept { return up_.exchange(false); }
+
+    bool is_up() const noexcept { return up_.load(std::memory_order_relaxed); }
+
+  private:
+    Atomic<bool> up_{false};
+};
+
 class doorbell {
   public:
     // A bell for the calling thread's hub; an old one if there is one.
@@ -24,9 +41,9 @@ class doorbell {
     // From here to awake(), somebody who rings makes fd() readable. What was sent
     // before must be looked for after this call: its sender may have found the hub
     // awake.
-    void going_to_sleep() noexcept { asleep_.store(true); }
+    void going_to_sleep() noexcept { asleep_.raise(); }
 
-    void awake() noexcept { asleep_.store(false); }
+    void awake() noexcept { asleep_.lower(); }
 
     // Forgets past rings. For drivers that wait for fd() level-triggered.
     void drain() noexcept;
@@ -38,16 +55,18 @@ class doorbell {
     static void ring_all() noexcept;
 
     // -- any thread
+    bool asleep() const noexcept { return asleep_.is_up(); }
+
     // At most one system call per sleep: whoever takes the flag down does the waking.
     void ring() noexcept {
-        if (asleep_.exchange(false)) write();
+        if (asleep_.take_down()) write();
     }
 
   private:
     doorbell() = default;
     void write() noexcept;
 
-    std::atomic<bool> asleep_{false};
+    basic_sleep_flag<std::atomic> asleep_;
     int fd_ = -1;
     doorbell* next_ = nullptr;    // in the list of those given back
     doorbell* before_ = nullptr;  // made before this one

@@ -9,6 +9,7 @@
 #include <tendril/runtime/timer_queue.hpp>
 
 #include <cstdint>
+#include <exception>
 #include <list>
 #include <memory>
 #include <string>
@@ -39,7 +40,10 @@ struct fiber_extras {
     bool calling_links = false;
     std::vector<local_value> locals;  // by slot number of the fiber_local
     std::unique_ptr<start_timer> delayed;
-    std::unique_ptr<inherited_deadline> limit;  // until it has ended
+    // The kill that was thrown into it last, until its fate is known (swallowed.hpp).
+    std::exception_ptr thrown_in;
+    // Until it has ended. Its end looks at what is above.
+    std::unique_ptr<inherited_deadline> limit;
 };
 
 inline fiber_extras& extras_of(fiber_core& core) {

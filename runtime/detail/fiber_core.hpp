@@ -34,6 +34,7 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <typeinfo>
 
 namespace tendril::detail {
@@ -78,17 +79,9 @@ enum class fiber_state : std::uint8_t {
     done,       // its body is over
 };
 
-// In scheduler::living, and then in departing.
-struct registry_hook : list_hook {
-    fiber_core* core = nullptr;
-};
-
-// Carries the last reference of a fiber to its home thread.
-struct farewell_letter : letter {
-    fiber_core* core = nullptr;
-};
-
-struct fiber_core : runnable {
+// A list_hook of scheduler::living, and then of departing; a letter when its last
+// reference, given back on another thread, travels home.
+struct fiber_core : runnable, list_hook, letter {
     // -- what a switch touches: one cache line
     void* sp = nullptr;  // saved stack pointer while not running
     // The C++ runtime keeps the exceptions being handled per thread. Fibers may switch
@@ -102,21 +95,25 @@ struct fiber_core : runnable {
     fiber_state state = fiber_state::unstarted;
     fiber_kind kind = fiber_kind::spawned;
     bool started = false;
-    bool alerted = false;       // there are interrupts, or a scope is cancelled
+    bool alerted = false;       // park() has more to look at, see refresh_alert()
     bool interrupted = false;   // its wait was taken back: deliver on return from park
     bool stillborn = false;     // it has ended before it began
     bool cancel_due = false;    // it is inside a scope that is cancelled
+    bool exit_due = false;      // a kill that there was no memory for
+    bool holds_native = false;  // a lock of the C library, see lock_check.hpp
     std::uint16_t shields = 0;  // it is inside of
     std::uint16_t limits = 0;   // `timeout` scopes, likewise
 
     // -- what it is
+    // Handles and whoever else must find the block. A fiber that has begun, or stands
+    // in the ready queue, needs none to live: it is freed when it has ended and there
+    // are none left, whichever comes last.
     std::atomic<unsigned> refs{1};
     std::atomic<bool> done{false};
     std::atomic<bool> failure_seen{false};            // somebody was given the failure
     void (*body)(fiber_core&) = nullptr;              // runs on its own stack, once
     void (*discard)(fiber_core&) noexcept = nullptr;  // destroys what is the user's
     void (*destroy)(fiber_core&) noexcept = nullptr;  // ends the lifetime of the block
-    registry_hook in_registry;                        // until it has departed
     intrusive_list<interrupt> interrupts;             // not yet thrown
     std::shared_ptr<const context_values> context;    // see context_var.hpp
     cancel_layer* layer = nullptr;   // the innermost scope or shield it is in
@@ -139,7 +136,6 @@ struct fiber_core : runnable {
     call_site site;
     fiber_extras* extras = nullptr;  // owned; see extras.hpp
     stack memory;
-    farewell_letter farewell;
     [[no_unique_address]] sanitizer_state sanitizer;
 
     fiber_core() = default;
@@ -160,14 +156,19 @@ inline thread_local scheduler* this_scheduler [[gnu::tls_model("initial-exec")]]
     nullptr;
 
 // Gives one reference back. The last one of an ended or unstarted fiber frees it; that
-// of a suspended greenlet throws greenlet_exit into it first. On another thread than
-// the home one, the last reference travels home and is given back there.
+// of a suspended greenlet throws greenlet_exit into it first; any other fiber goes on.
+// On another thread than the home one, the last reference travels home and is given
+// back there.
 inline void release(fiber_core& core) noexcept;
 void release_shared(fiber_core& core) noexcept;
 
 // "fiber 7 'reader' (made at server.cpp:31)"; without the name on other threads, where
 // it might be changing.
 std::string describe(const fiber_core& core);
+std::string describe(fiber_kind kind,
+                     std::uint64_t id,
+                     std::string_view name,
+                     const call_site& site);
 
 // Tells the exception hook of a failure that nobody was given (greenlet_exit excepted).
 // The end of every block comes by here, so each is told once.

@@ -17,7 +17,9 @@ struct letter {
     void (*open)(letter&) = nullptr;  // called once, on the hub's own thread
 };
 
-class mailbox {
+// Atomic is another one in tests that try every order of its steps.
+template <template <class> class Atomic>
+class basic_mailbox {
   public:
     enum class pushed { first, more, refused };
 
@@ -60,7 +62,9 @@ class mailbox {
         return oldest;
     }
 
-    std::atomic<letter*> head_{nullptr};
+    Atomic<letter*> head_{nullptr};
 };
+
+using mailbox = basic_mailbox<std::atomic>;
 
 }  // namespace tendril::detail

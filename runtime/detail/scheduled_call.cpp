@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/detail/fork_guard.hpp>
 #include <tendril/runtime/detail/scheduled_call.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/hub.hpp>
@@ -23,6 +24,7 @@ scheduled_call* scheduled_call::make(scheduler& home,
     auto* const made = new scheduled_call(home, std::move(f));
     made->call = [](runnable& r) { static_cast<scheduled_call&>(r).run(); };
     made->fire = detail::fire;
+    made->context = home.current->context;
     if (local) {
         made->creator = home.current;
         retain(*made->creator);
@@ -30,9 +32,11 @@ scheduled_call* scheduled_call::make(scheduler& home,
     return made;
 }
 
-void run_callback(const scheduler& s,
+void run_callback(scheduler& s,
                   unique_function<void()>& f,
+                  std::shared_ptr<const context_values> context,
                   const char* where) noexcept {
+    s.loop.context = std::move(context);
     try {
         f();
     } catch (const greenlet_exit&) {
@@ -40,13 +44,15 @@ void run_callback(const scheduler& s,
     } catch (...) {
         report(std::current_exception(), where);
     }
+    require_parent();
+    s.loop.context = nullptr;
 }
 
 void scheduled_call::run() noexcept {
     const bool creator_ended = creator != nullptr && creator->done.load();
     const bool too_late = creator_ended || home.ending != made_at_end;
     if (std::exchange(pending, false) && !too_late) {
-        run_callback(home, f, "a hub callback");
+        run_callback(home, f, std::move(context), "a hub callback");
     }
     forget();
 }
@@ -54,6 +60,7 @@ void scheduled_call::run() noexcept {
 bool scheduled_call::cancel() noexcept {
     if (!std::exchange(pending, false)) return false;
     f.reset();
+    context = nullptr;
     // In the timer queue it can leave at once; in the ready queue it waits for its turn
     // to do nothing.
     if (armed()) {
@@ -66,6 +73,7 @@ bool scheduled_call::cancel() noexcept {
 void scheduled_call::forget() noexcept {
     pending = false;
     f.reset();
+    context = nullptr;
     release_creator();
     drop_reference();
 }

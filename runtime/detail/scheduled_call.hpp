@@ -33,6 +33,7 @@ struct scheduled_call final : runnable, timer_node {
 
     scheduler& home;
     unique_function<void()> f;
+    std::shared_ptr<const context_values> context;  // of who scheduled it
     fiber_core* creator = nullptr;  // held; the callback is void once it has ended
     int references = 2;
     bool pending = true;
@@ -47,9 +48,10 @@ struct scheduled_call final : runnable, timer_node {
 };
 
 // On the hub's stack: what f() throws goes to the hook, unless it is the kill that ends
-// it with its thread.
-void run_callback(const scheduler& s,
+// it with its thread. What it sets in its context ends with it.
+void run_callback(scheduler& s,
                   unique_function<void()>& f,
+                  std::shared_ptr<const context_values> context,
                   const char* where) noexcept;
 
 // Takes one armed timer out of a queue whose thread is ending, without firing it.

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/detail/cancel_layer.hpp>
+#include <tendril/runtime/detail/choices.hpp>
 #include <tendril/runtime/detail/extras.hpp>
 #include <tendril/runtime/detail/scheduler.hpp>
 #include <tendril/runtime/detail/stack_use_log.hpp>
@@ -48,7 +50,9 @@ void wake_all(intrusive_list<waiter>& line) noexcept {
 
 void mark_done(fiber_core& core) noexcept {
     core.done.store(true);
-    wake_all(core.joiners);
+    while (!core.joiners.empty()) {
+        core.home->make_ready(core.joiners.pop_front().fiber);
+    }
     if (core.joined_from_afar.load()) [[unlikely]] {
         const std::lock_guard lock(core.joiners_lock);
         wake_all(core.distant_joiners);
@@ -107,9 +111,9 @@ void scheduler::adopt(fiber_core& core, fiber_kind kind, stack memory, call_site
         make_context(top, static_cast<std::size_t>(top - memory.bottom), first_frame);
     sanitizer_begin(core.sanitizer, memory.bottom, memory.size);
     if (kind != fiber_kind::loop) {
-        core.in_registry.core = &core;
-        living.push_back(core.in_registry);
-        ++living_count;
+        living.push_back(core);
+        living_count.store(living_count.load(std::memory_order_relaxed) + 1,
+                           std::memory_order_relaxed);
     }
 }
 
@@ -126,20 +130,19 @@ void scheduler::run_errands() noexcept {
 }
 
 void scheduler::empty(fiber_core& core) noexcept {
-    if (!core.in_registry.linked()) departing.push_back(core.in_registry);
+    if (!core.linked()) departing.push_back(core);
     if (core.failure) {
         report_unseen(core);
         core.failure = nullptr;
     }
     if (core.discard != nullptr) core.discard(core);
-    core.context = nullptr;
     if (core.parent != nullptr) release(*std::exchange(core.parent, nullptr));
     // Those may have made fiber_locals.
     drop_locals(core);
 }
 
 void scheduler::see_off(fiber_core& core) noexcept {
-    core.in_registry.unlink();
+    core.unlink();
     wake_all(watching_departures);
 }
 
@@ -147,10 +150,7 @@ fiber_core& scheduler::settle_end() {
     fiber_core& self = *current;
     const std::uint64_t id = self.id;
     fiber_core* const successor = std::exchange(heir, nullptr);
-    const bool held_itself = self.kind == fiber_kind::spawned;
-    const unsigned last = held_itself ? 1 : 0;
-    bool unheld = self.refs.load(std::memory_order_acquire) == last ||
-                  (held_itself && self.refs.fetch_sub(1) == 1);
+    bool unheld = self.refs.load(std::memory_order_acquire) == 0;
     if (unheld) {
         // What is the user's goes here, in a fiber that may park, that may ask for a
         // handle to itself, and that may even keep it. A parent that only this one held
@@ -161,7 +161,7 @@ fiber_core& scheduler::settle_end() {
         unheld = self.refs.fetch_sub(1) == 1;
         if (successor != nullptr) successor->refs.fetch_sub(1);
     }
-    if (self.in_registry.linked()) [[unlikely]]
+    if (self.linked()) [[unlikely]]
         see_off(self);
     self.state = fiber_state::done;
     if (unheld) {
@@ -191,8 +191,8 @@ bool scheduler::wait_for_departures(std::uint64_t begin, time_point deadline) {
 
     for (;;) {
         bool any = false;
-        departing.for_each([&](const registry_hook& h) {
-            any = any || (h.core->id >= begin && h.core != current);
+        departing.for_each([&](const fiber_core& core) {
+            any = any || (core.id >= begin && &core != current);
         });
         if (!any) return true;
         watcher w;
@@ -216,7 +216,17 @@ void drop_interrupts(fiber_core& core) noexcept {
         interrupt& i = core.interrupts.pop_front();
         if (i.drop != nullptr) i.drop(i);
     }
-    core.alerted = core.cancel_due;
+    if (core.extras != nullptr) core.extras->thrown_in = nullptr;
+    core.exit_due = false;
+    refresh_alert(core);
+}
+
+void refresh_alert(fiber_core& core) noexcept {
+    // In an exception hook that must not park, each park has to look.
+    const bool telling = core.home->telling && core.home->current == &core;
+    core.alerted = core.cancel_due || core.exit_due || core.holds_native || telling ||
+                   !core.interrupts.empty() ||
+                   (core.extras != nullptr && core.extras->thrown_in != nullptr);
 }
 
 interrupt* first_due(fiber_core& core) noexcept {
@@ -224,13 +234,22 @@ interrupt* first_due(fiber_core& core) noexcept {
         [&](const interrupt& i) { return i.depth >= core.shields; });
 }
 
+bool anything_due(fiber_core& core) noexcept {
+    return core.cancel_due || (core.exit_due && core.shields == 0) ||
+           first_due(core) != nullptr;
+}
+
 void scheduler::complete(fiber_core& core) noexcept {
     mark_done(core);
     if (recording_stack_use) [[unlikely]]
         stack_uses->note(core);
-    drop_interrupts(core);
-    core.in_registry.unlink();
-    --living_count;
+    if (core.layer != nullptr || core.limits > 0) [[unlikely]]
+        end_scopes(core);
+    if (core.alerted) [[unlikely]]
+        drop_interrupts(core);
+    core.unlink();
+    living_count.store(living_count.load(std::memory_order_relaxed) - 1,
+                       std::memory_order_relaxed);
 }
 
 void scheduler::free_block(fiber_core& core) noexcept {
@@ -251,7 +270,7 @@ bool scheduler::alert(fiber_core& core) noexcept {
     const bool away =
         core.state == fiber_state::parked || core.state == fiber_state::suspended;
     if (!away || core.interrupted || core.saved_uncaught > 0) return false;
-    if (!core.cancel_due && first_due(core) == nullptr) return false;
+    if (!anything_due(core)) return false;
     if (core.state == fiber_state::parked && !core.waiting->abort(*core.waiting)) {
         return false;
     }
@@ -278,7 +297,7 @@ void scheduler::unreferenced(fiber_core& core) noexcept {
                 // Its frames hold it until it leaves or ends.
                 return;
             default:
-                next->dropped(*next);
+                if (next->dropped != nullptr) next->dropped(*next);
                 return;
         }
     }
@@ -323,16 +342,15 @@ void release_shared(fiber_core& core) noexcept {
     }
     // The last reference: it travels home and is given back there.
     scheduler& home = *core.home;
-    core.farewell.core = &core;
-    core.farewell.open = [](letter& l) {
-        fiber_core& arrived = *static_cast<farewell_letter&>(l).core;
+    core.open = [](letter& l) {
+        auto& arrived = static_cast<fiber_core&>(l);
         if (arrived.home->closing) {
             arrived.home->free_orphan(arrived);
         } else {
             release(arrived);
         }
     };
-    if (!hub_internals::send(home.owner, core.farewell)) home.free_orphan(core);
+    if (!hub_internals::send(home.owner, core)) home.free_orphan(core);
 }
 
 void scheduler::free_orphan(fiber_core& core) noexcept {
@@ -348,22 +366,35 @@ void scheduler::free_orphan(fiber_core& core) noexcept {
     }
 }
 
-std::string describe(const fiber_core& core) {
-    std::string text = core.kind == fiber_kind::main       ? "main fiber "
-                       : core.kind == fiber_kind::loop     ? "hub loop "
-                       : core.kind == fiber_kind::greenlet ? "greenlet "
-                                                           : "fiber ";
-    text += std::to_string(core.id);
-    const bool name_at_rest = core.home == this_scheduler || core.home->closing;
-    if (name_at_rest && core.extras && !core.extras->name.empty()) {
-        text += " '" + core.extras->name + "'";
-    }
-    if (core.site.line != 0) {
+bool fault_happens(fault what) {
+    const scheduler* const s = this_scheduler;
+    return s != nullptr && s->chance != nullptr && s->chance->happens(what);
+}
+
+std::string describe(fiber_kind kind,
+                     std::uint64_t id,
+                     std::string_view name,
+                     const call_site& site) {
+    std::string text = kind == fiber_kind::main       ? "main fiber "
+                       : kind == fiber_kind::loop     ? "hub loop "
+                       : kind == fiber_kind::greenlet ? "greenlet "
+                                                      : "fiber ";
+    text += std::to_string(id);
+    if (!name.empty()) text.append(" '").append(name).append("'");
+    if (site.line != 0) {
         text += " (made at ";
-        text += core.site.file;
-        text += ":" + std::to_string(core.site.line) + ")";
+        text += site.file;
+        text += ":" + std::to_string(site.line) + ")";
     }
     return text;
+}
+
+std::string describe(const fiber_core& core) {
+    const bool name_at_rest = core.home == this_scheduler || core.home->closing;
+    const bool has_name = name_at_rest && core.extras != nullptr;
+    return describe(core.kind, core.id,
+                    has_name ? std::string_view(core.extras->name) : std::string_view(),
+                    core.site);
 }
 
 }  // namespace tendril::detail

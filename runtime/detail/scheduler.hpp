@@ -51,11 +51,26 @@ class ready_queue {
         if (first_ == nullptr) last_ = &first_;
     }
 
+    template <class F>
+    void for_each(F f) {
+        for (runnable* at = first_; at != nullptr; at = at->next_ready) f(*at);
+    }
+
+    // REQUIRES  it is in here.
+    void take(const runnable& member) noexcept {
+        runnable** at = &first_;
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): required above
+        while (*at != &member) at = &(*at)->next_ready;
+        *at = member.next_ready;
+        if (*at == nullptr) last_ = at;
+    }
+
   private:
     runnable* first_ = nullptr;
     runnable** last_ = &first_;
 };
 
+class choices;
 struct stack_use_log;
 
 struct scheduler {
@@ -64,7 +79,8 @@ struct scheduler {
     scheduler& operator=(const scheduler&) = delete;
     ~scheduler();
 
-    // Hops made before the hub's loop gets its turn.
+    // Hops made before the hub's loop gets its turn, at most. Fewer while those take
+    // long, see hub::pace.
     static constexpr unsigned budget_per_turn = 64;
 
     fiber_core* current = nullptr;
@@ -73,10 +89,14 @@ struct scheduler {
         clock::now();  // of the hub's loop: what time it is, roughly
     // I/O calls that succeeded without parking since the last switch.
     unsigned speculated = 0;
+    // Set by a watchdog, taken back by every switch.
+    std::atomic<bool> unswitched{false};
     // Something to do on the next arrival: a stack to give back, a greenlet that nobody
     // holds, a tracer to call.
     bool errands = false;
     ready_queue ready;
+    choices* chance = nullptr;        // a test's, see choices.hpp
+    unsigned chances = 0;             // left of the turn, if there is one
     fiber_core* heir = nullptr;       // where an ending greenlet goes; null: the hub
     fiber_core* abandoned = nullptr;  // left by a raw switch, and held by nobody
     stack zombie;                     // of the fiber that departed last
@@ -89,13 +109,14 @@ struct scheduler {
     std::exception_ptr throw_on_arrival;  // out of the tracer, for the fiber it ran in
 
     hub& owner;
-    fiber_core loop;                       // the hub's own stack
-    fiber_core main;                       // the thread's own stack
-    intrusive_list<registry_hook> living;  // started or not, not yet done
-    std::size_t living_count = 0;
+    fiber_core loop;                    // the hub's own stack
+    fiber_core main;                    // the thread's own stack
+    intrusive_list<fiber_core> living;  // started or not, not yet done
+    // Changed by its own thread only.
+    std::atomic<std::size_t> living_count{0};
     // Done, but links, or destructors of what they leave behind, still run on their
     // stacks, and may park.
-    intrusive_list<registry_hook> departing;
+    intrusive_list<fiber_core> departing;
     intrusive_list<waiter> watching_departures;
     std::uint64_t next_id;
     stack_pool stacks;
@@ -104,6 +125,7 @@ struct scheduler {
     // Once the thread has ended: blocks that others still hold, plus one for the thread
     // itself while it closes. Whoever takes it to zero deletes the hub.
     std::atomic<std::size_t> orphans{0};
+    bool telling = false;  // the exception hook, in a park
     bool ending = false;  // the thread's own code is over; its fibers are being unwound
     std::atomic<bool> closing{false};  // they have been; nothing runs any more
 
@@ -193,8 +215,23 @@ struct scheduler {
     void call_tracer() noexcept;
 };
 
+// Threads of the library's own, which wake no fiber.
+inline std::atomic<int> watchdog_threads{0};
+
 // The first interrupt of `core` that no shield of its own holds off; null if none.
 interrupt* first_due(fiber_core& core) noexcept;
+
+// There is something to be thrown into it, unless it is unwinding.
+bool anything_due(fiber_core& core) noexcept;
+
+// Sets `alerted`: there are interrupts, a scope is cancelled, something that was thrown
+// in may have been swallowed, or the fiber holds a lock that it must not leave with.
+void refresh_alert(fiber_core& core) noexcept;
+
+// Tells what locks of the C library `core` holds as it leaves to wait for `what`. Null
+// without a lock_check.
+inline std::atomic<void (*)(fiber_core& core, const char* what) noexcept>
+    tell_held_locks{nullptr};
 
 // Takes away what is to be thrown into a fiber that has ended.
 void drop_interrupts(fiber_core& core) noexcept;
@@ -210,8 +247,10 @@ inline scheduler& current_scheduler() {
 // Gives a reference back. True if it was the last one and the core is at home, so that
 // the caller has to call unreferenced().
 inline bool gives_last(fiber_core& core) noexcept {
-    // Nobody can add a reference to one that only the caller holds.
-    if (core.home == this_scheduler && core.refs.load(std::memory_order_acquire) == 1) {
+    // Nobody can add a reference to one that only the caller holds; but whoever cancels
+    // a scope that it is in.
+    if (core.home == this_scheduler && core.layer == nullptr &&
+        core.refs.load(std::memory_order_acquire) == 1) {
         core.refs.store(0, std::memory_order_relaxed);
         return true;
     }
@@ -230,7 +269,9 @@ Core& make_core(fiber_kind kind, std::size_t size, call_site site, Args&&... arg
     // A block of some size needs a larger stack, or there is none left for frames,
     // which will have copies of what it is made for.
     if constexpr (sizeof(Core) > 2048) {
-        size = (size != 0 ? size : s.stacks.default_size()) + 4 * sizeof(Core);
+        if (size == 0) size = s.stacks.default_size();
+        stack_pool::require_size(size);
+        size += 4 * sizeof(Core);
     }
     const stack memory = s.stacks.take(size);
     constexpr std::size_t alignment = alignof(Core) > 64 ? alignof(Core) : 64;

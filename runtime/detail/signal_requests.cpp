@@ -9,23 +9,27 @@
 #include <iostream>
 #include <mutex>
 #include <system_error>
+#include <utility>
 
 namespace tendril {
 namespace detail {
 namespace {
 
-// The value of signal_requests after the newest request for a dump.
-std::atomic<unsigned> newest_dump{0};
 std::mutex one_dump_at_a_time;
 
-// The run() that SIGINT and SIGTERM end; at most one.
+// The run() that SIGINT and SIGTERM end; at most one. It is for its own thread only,
+// since it is gone at any moment for others: its hub tells whose it is.
 std::atomic<interruptible*> active{nullptr};
+std::atomic<const hub*> home_of_active{nullptr};
 std::atomic<int> received{0};
+// The signal that asks for dumps, and who handled it before.
+std::atomic<int> dump_signal{0};
+struct sigaction before_dump;
 struct sigaction before_int, before_term;
 
 void ask_for_dump(int) {
     const int error = errno;
-    newest_dump.store(signal_requests.load() + 1);
+    dump_requests.fetch_add(1);
     request_from_handler();
     errno = error;
 }
@@ -52,27 +56,25 @@ void request_from_handler() noexcept {
 
 bool handle_by_request(int signal,
                        void (*handler)(int),
-                       void* before,
+                       struct sigaction& before,
                        bool only_if_default) {
-    auto& was = *static_cast<struct sigaction*>(before);
-
     struct sigaction ours {};
 
     ours.sa_handler = handler;
     ours.sa_flags = SA_RESTART | SA_ONSTACK;
-    if (sigaction(signal, nullptr, &was) != 0) {
+    if (sigaction(signal, nullptr, &before) != 0) {
         throw std::system_error(errno, std::system_category(), "sigaction");
     }
-    if (only_if_default && was.sa_handler != SIG_DFL) return false;
+    if (only_if_default && before.sa_handler != SIG_DFL) return false;
     if (sigaction(signal, &ours, nullptr) != 0) {
         throw std::system_error(errno, std::system_category(), "sigaction");
     }
     return true;
 }
 
-void serve_signal_requests(hub& h, unsigned before) noexcept {
-    // Numbers go round; what counts is which is ahead.
-    if (static_cast<int>(newest_dump.load() - before) > 0) {
+void serve_signal_requests(const hub& h, unsigned& dumps_seen) noexcept {
+    const unsigned dumps = dump_requests.load();
+    if (std::exchange(dumps_seen, dumps) != dumps) {
         try {
             const std::lock_guard held(one_dump_at_a_time);
             dump_fibers(std::cerr);
@@ -80,17 +82,18 @@ void serve_signal_requests(hub& h, unsigned before) noexcept {
             report(std::current_exception(), "a dump for a signal");
         }
     }
-    interruptible* const run = active.load();
-    if (run != nullptr && received.load() != 0 && &run->home() == &h) run->end();
+    if (home_of_active.load() == &h && received.load() != 0) active.load()->end();
 }
 
-interruptible::interruptible() : home_(hub::current()) {
+interruptible::interruptible() {
+    const hub& home = hub::current();
     interruptible* none = nullptr;
     if (!active.compare_exchange_strong(none, this)) return;
     received.store(0);
+    home_of_active.store(&home);
     try {
-        handles_int_ = handle_by_request(SIGINT, ask_for_end, &before_int, true);
-        handles_term_ = handle_by_request(SIGTERM, ask_for_end, &before_term, true);
+        handles_int_ = handle_by_request(SIGINT, ask_for_end, before_int, true);
+        handles_term_ = handle_by_request(SIGTERM, ask_for_end, before_term, true);
     } catch (...) {
         give_up();
         throw;
@@ -101,10 +104,22 @@ interruptible::~interruptible() {
     give_up();
 }
 
+void stop_handling_signals() noexcept {
+    if (const int signal = dump_signal.exchange(0)) {
+        sigaction(signal, &before_dump, nullptr);
+    }
+    if (interruptible* const run = active.load()) run->give_signals_back();
+}
+
+void interruptible::give_signals_back() noexcept {
+    if (std::exchange(handles_int_, false)) sigaction(SIGINT, &before_int, nullptr);
+    if (std::exchange(handles_term_, false)) sigaction(SIGTERM, &before_term, nullptr);
+}
+
 void interruptible::give_up() noexcept {
     if (active.load() != this) return;
-    if (handles_int_) sigaction(SIGINT, &before_int, nullptr);
-    if (handles_term_) sigaction(SIGTERM, &before_term, nullptr);
+    give_signals_back();
+    home_of_active.store(nullptr);
     active.store(nullptr);
 }
 
@@ -118,7 +133,10 @@ void interruptible::throw_signal() const {
 void dump_fibers_on(int signal) {
     struct sigaction before {};
 
-    detail::handle_by_request(signal, detail::ask_for_dump, &before, false);
+    detail::handle_by_request(signal, detail::ask_for_dump, before, false);
+    if (before.sa_handler == detail::ask_for_dump) return;
+    detail::before_dump = before;
+    detail::dump_signal.store(signal);
 }
 
 }  // namespace tendril

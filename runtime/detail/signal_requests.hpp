@@ -9,6 +9,8 @@
 
 #include <atomic>
 
+#include <signal.h>
+
 namespace tendril {
 
 class hub;
@@ -18,16 +20,23 @@ namespace detail {
 // Goes up with each request.
 inline std::atomic<unsigned> signal_requests{0};
 
-// Does what has been asked for since the hub has seen `before`. On its loop.
-void serve_signal_requests(hub& h, unsigned before) noexcept;
+// Those of them for a dump.
+inline std::atomic<unsigned> dump_requests{0};
 
-// Handles `signal` by this from now on. Keeps what was there in `before`, which must
-// be a struct sigaction. False, and nothing is changed, if somebody handles it already
-// and `only_if_default`.
+// Does what has been asked for; `dumps_seen` is what this hub has served of
+// `dump_requests`. On its loop.
+void serve_signal_requests(const hub& h, unsigned& dumps_seen) noexcept;
+
+// Handles `signal` by this from now on. Keeps what was there in `before`. False, and
+// nothing is changed, if somebody handles it already and `only_if_default`.
 bool handle_by_request(int signal,
                        void (*handler)(int),
-                       void* before,
+                       struct sigaction& before,
                        bool only_if_default);
+
+// Gives back what is handled: SIGINT and SIGTERM of a run(), the last signal for
+// dumps. Safe in the child of a fork.
+void stop_handling_signals() noexcept;
 
 // For the handlers: safe there.
 void request_from_handler() noexcept;

@@ -67,31 +67,15 @@ stack_pool::~stack_pool() {
     for (const chunk& c : chunks_) give_back_stack_memory(c.at, c.size);
 }
 
-stack stack_pool::take(std::size_t size) {
-    size_class& c = size == 0 ? usual_ : class_of(size);
-    stack s;
-    if (!c.free.empty()) {
-        s = {c.free.back(), c.size};
-        c.free.pop_back();
-        if (const std::size_t left = c.free.size(); left < c.least) {
-            c.least = left;
-            c.to_trim = std::min(c.to_trim, left);
-            c.cold = std::min(c.cold, left);
-        }
-        if (clean_) [[unlikely]]
-            drop_memory(s.bottom, s.size);
-    } else {
-        s = carve(c);
+stack stack_pool::take_new_or_clean(size_class& c) {
+    if (c.free_count == 0) {
+        const stack s = carve(c);
+        ++in_use_;
+        return s;
     }
-    ++in_use_;
+    const stack s = take_free(c);
+    drop_memory(s.bottom, s.size);
     return s;
-}
-
-void stack_pool::give_back(stack s) noexcept {
-    unpoison(s.bottom, s.size);
-    size_class& c = s.size == usual_.size ? usual_ : class_given(s.size);
-    c.free.push_back(s.bottom);
-    --in_use_;
 }
 
 template <class F>
@@ -101,7 +85,7 @@ void stack_pool::for_each_class(F f) {
 }
 
 bool stack_pool::may_trim() const noexcept {
-    const auto has_warm = [](const size_class& c) { return c.cold < c.free.size(); };
+    const auto has_warm = [](const size_class& c) { return c.cold < c.free_count; };
     return has_warm(usual_) || std::any_of(others_.begin(), others_.end(), has_warm);
 }
 
@@ -110,7 +94,7 @@ bool stack_pool::trim_some(time_point now) noexcept {
         interval_begin_ = now;
         for_each_class([](size_class& c) {
             c.to_trim = c.least;
-            c.least = c.free.size();
+            c.least = c.free_count;
         });
     }
     // Some 50 us' worth; then somebody else may have something to do.
@@ -132,13 +116,15 @@ void stack_pool::set_default_size(std::size_t size) {
     default_size_ = size;
 }
 
+void stack_pool::require_size(std::size_t size) {
+    if (size >= minimum_stack_size && size <= largest_stack) return;
+    fail(errc::bad_argument,
+         "a stack of " + std::to_string(size) + " bytes was asked for; it must be " +
+             std::to_string(minimum_stack_size) + " or more, and at most 1 TiB");
+}
+
 stack_pool::size_class& stack_pool::class_of(std::size_t size) {
-    if (size < minimum_stack_size || size > largest_stack) {
-        fail(errc::bad_argument, "a stack of " + std::to_string(size) +
-                                     " bytes was asked for; it must be " +
-                                     std::to_string(minimum_stack_size) +
-                                     " or more, and at most 1 TiB");
-    }
+    require_size(size);
     const std::size_t rounded = round_up(size);
     if (rounded == usual_.size) return usual_;
     for (size_class& c : others_) {
@@ -155,7 +141,7 @@ stack_pool::size_class& stack_pool::class_given(std::size_t rounded) noexcept {
 stack stack_pool::carve(size_class& c) {
     if (c.fresh == c.fresh_end) take_chunk(c);
     // For its way back, which must not fail.
-    if (c.free.capacity() <= c.carved) c.free.reserve(2 * c.carved + 16);
+    if (c.carved == c.room) make_room(c);
     install_guard(c.fresh);
     const stack s{c.fresh + stack_guard_size, c.size};
     if (running_on_valgrind()) {
@@ -164,6 +150,14 @@ stack stack_pool::carve(size_class& c) {
     c.fresh += slot_size(c.size);
     ++c.carved;
     return s;
+}
+
+void stack_pool::make_room(size_class& c) {
+    const std::size_t room = 2 * c.carved + 16;
+    auto free = std::make_unique<std::byte*[]>(room);
+    std::copy_n(c.free.get(), c.free_count, free.get());
+    c.free = std::move(free);
+    c.room = room;
 }
 
 void stack_pool::take_chunk(size_class& c) {

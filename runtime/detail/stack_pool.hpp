@@ -9,11 +9,14 @@
 #pragma once
 
 #include <tendril/runtime/clock.hpp>
+#include <tendril/runtime/detail/sanitizer.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <vector>
 
 namespace tendril::detail {
@@ -44,10 +47,20 @@ class stack_pool {
     // A guarded stack of at least `size` usable bytes; 0 means the default size.
     // THROWS  std::bad_alloc when memory or mappings have run out;
     //         fiber_error (bad_argument) if size is under the minimum or absurd.
-    stack take(std::size_t size);
+    stack take(std::size_t size) {
+        size_class& c = size == 0 ? usual_ : class_of(size);
+        if (c.free_count == 0 || clean_) [[unlikely]]
+            return take_new_or_clean(c);
+        return take_free(c);
+    }
 
     // `s` must have come from this pool. Its contents are lost.
-    void give_back(stack s) noexcept;
+    void give_back(stack s) noexcept {
+        unpoison(s.bottom, s.size);
+        size_class& c = s.size == usual_.size ? usual_ : class_given(s.size);
+        c.free[c.free_count++] = s.bottom;
+        --in_use_;
+    }
 
     // Stacks handed out and not yet back.
     std::size_t in_use() const noexcept { return in_use_; }
@@ -71,6 +84,9 @@ class stack_pool {
     // so that resident_part() is what their fiber has used.
     void hand_out_clean(bool on) noexcept { clean_ = on; }
 
+    // THROWS  fiber_error (bad_argument) if no stack may be of this size.
+    static void require_size(std::size_t size);
+
     std::size_t default_size() const noexcept { return default_size_; }
 
     // THROWS  as take().
@@ -84,7 +100,9 @@ class stack_pool {
         std::size_t size;  // usable bytes of each
         // Their bottoms; the last one is the next to be used. There is room for all
         // that have been carved, so that giving back does not fail.
-        std::vector<std::byte*> free;
+        std::unique_ptr<std::byte*[]> free;
+        std::size_t free_count = 0;
+        std::size_t room = 0;
         std::size_t carved = 0;
         // Of the first ones in `free`: how many have no memory, how many have not been
         // needed in the last interval, and how many have not been in this one, so far.
@@ -104,7 +122,21 @@ class stack_pool {
 
     size_class& class_of(std::size_t size);
     size_class& class_given(std::size_t rounded) noexcept;
+    stack take_new_or_clean(size_class& c);
+
+    stack take_free(size_class& c) noexcept {
+        const std::size_t left = --c.free_count;
+        if (left < c.least) [[unlikely]] {
+            c.least = left;
+            c.to_trim = std::min(c.to_trim, left);
+            c.cold = std::min(c.cold, left);
+        }
+        ++in_use_;
+        return {c.free[left], c.size};
+    }
+
     stack carve(size_class& c);
+    static void make_room(size_class& c);
     void take_chunk(size_class& c);
 
     template <class F>

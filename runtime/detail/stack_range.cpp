@@ -2,9 +2,9 @@
 #include <tendril/runtime/detail/sanitizer.hpp>
 #include <tendril/runtime/detail/stack_range.hpp>
 
-#include <map>
 #include <mutex>
 #include <new>
+#include <set>
 #include <utility>
 
 #include <sys/mman.h>
@@ -33,10 +33,47 @@ std::byte* without_huge_pages(std::byte* at, std::size_t size) noexcept {
     return at;
 }
 
+// Not to be in core files that gdb writes: it would write all of it, 16 TiB of zeros.
+std::byte* unopened(std::size_t size) noexcept {
+    std::byte* const at = without_huge_pages(map(nullptr, size, PROT_NONE, 0), size);
+    if (at != nullptr) madvise(at, size, MADV_DONTDUMP);
+    return at;
+}
+
 class stack_range {
   public:
     std::byte* take(std::size_t size) noexcept {
         const std::lock_guard held(mutex_);
+        taken_ += size;
+        if (std::byte* const at = take_somewhere(size)) return at;
+        taken_ -= size;
+        return nullptr;
+    }
+
+    stack_memory now() noexcept {
+        const std::lock_guard held(mutex_);
+        return {begin_, end_, taken_};
+    }
+
+    void give_back(std::byte* at, std::size_t size) noexcept {
+        const std::lock_guard held(mutex_);
+        taken_ -= size;
+        const bool ours = at >= begin_ && at < end_;
+        // In the place of what was there, which takes the guards away, too.
+        if (!ours || map(at, size, PROT_NONE, MAP_FIXED) == nullptr) {
+            munmap(at, size);
+            return;
+        }
+        madvise(at, size, MADV_DONTDUMP);
+        try {
+            returned_.emplace(size, at);
+        } catch (const std::bad_alloc&) {
+            // These addresses are not used again; there are plenty.
+        }
+    }
+
+  private:
+    std::byte* take_somewhere(std::size_t size) noexcept {
         if (std::byte* const again = take_returned(size)) return again;
         if (!std::exchange(tried_, true)) reserve();
         if (static_cast<std::size_t>(end_ - fresh_) < size) {
@@ -49,28 +86,12 @@ class stack_range {
         return at;
     }
 
-    void give_back(std::byte* at, std::size_t size) noexcept {
-        const std::lock_guard held(mutex_);
-        const bool ours = at >= begin_ && at < end_;
-        // In the place of what was there, which takes the guards away, too.
-        if (!ours || map(at, size, PROT_NONE, MAP_FIXED) == nullptr) {
-            munmap(at, size);
-            return;
-        }
-        try {
-            returned_.emplace(size, at);
-        } catch (const std::bad_alloc&) {
-            // These addresses are not used again; there are plenty.
-        }
-    }
-
-  private:
     void reserve() noexcept {
         // Where addresses are limited, the rest of the program needs them, too.
         rlimit addresses{};
         getrlimit(RLIMIT_AS, &addresses);
         if (addresses.rlim_cur != RLIM_INFINITY) return;
-        begin_ = without_huge_pages(map(nullptr, range_size, PROT_NONE, 0), range_size);
+        begin_ = unopened(range_size);
         if (begin_ == nullptr) return;
         fresh_ = begin_;
         end_ = begin_ + range_size;
@@ -78,12 +99,15 @@ class stack_range {
 
     // What has been opened so far is one mapping, of which this makes more.
     static std::byte* open(std::byte* at, std::size_t size) noexcept {
-        return mprotect(at, size, PROT_READ | PROT_WRITE) == 0 ? at : nullptr;
+        if (mprotect(at, size, PROT_READ | PROT_WRITE) != 0) return nullptr;
+        madvise(at, size, MADV_DODUMP);
+        return at;
     }
 
     std::byte* take_returned(std::size_t size) noexcept {
-        const auto found = returned_.find(size);
-        if (found == returned_.end()) return nullptr;
+        // The lowest of that size: holes then come together at the other end.
+        const auto found = returned_.lower_bound({size, nullptr});
+        if (found == returned_.end() || found->first != size) return nullptr;
         std::byte* const at = found->second;
         returned_.erase(found);
         return open(without_huge_pages(at, size), size);
@@ -93,8 +117,9 @@ class stack_range {
     bool tried_ = false;
     std::byte* begin_ = nullptr;  // null if there is no range
     std::byte* end_ = nullptr;
-    std::byte* fresh_ = nullptr;                       // never taken, from here on
-    std::multimap<std::size_t, std::byte*> returned_;  // by size
+    std::byte* fresh_ = nullptr;  // never taken, from here on
+    std::size_t taken_ = 0;
+    std::set<std::pair<std::size_t, std::byte*>> returned_;
 };
 
 // Never destroyed: hubs of other threads may end after everything static.
@@ -111,6 +136,10 @@ std::byte* take_stack_memory(std::size_t size) noexcept {
 
 void give_back_stack_memory(std::byte* at, std::size_t size) noexcept {
     range().give_back(at, size);
+}
+
+stack_memory stack_memory_now() noexcept {
+    return range().now();
 }
 
 }  // namespace tendril::detail

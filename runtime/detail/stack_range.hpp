@@ -21,4 +21,12 @@ std::byte* take_stack_memory(std::size_t size) noexcept;
 // Gives them back, guards and all; their memory goes at once.
 void give_back_stack_memory(std::byte* at, std::size_t size) noexcept;
 
+struct stack_memory {
+    const std::byte* begin;  // of the range; null if there is none
+    const std::byte* end;
+    std::size_t taken;  // bytes, also those outside the range
+};
+
+stack_memory stack_memory_now() noexcept;
+
 }  // namespace tendril::detail

@@ -17,18 +17,22 @@
 #include <utility>
 
 // A function that changes stacks must not keep a sanitizer's notes about one of them.
+// Elsewhere what is between a park and the jump must not be called: see above.
 #if defined(TENDRIL_ASAN)
 #define TENDRIL_SWITCHES_STACKS __attribute__((no_sanitize("address"), noinline))
+#define TENDRIL_IN_THE_SWITCH TENDRIL_SWITCHES_STACKS
 #elif defined(TENDRIL_TSAN)
 #define TENDRIL_SWITCHES_STACKS __attribute__((no_sanitize("thread"), noinline))
+#define TENDRIL_IN_THE_SWITCH TENDRIL_SWITCHES_STACKS
 #else
 #define TENDRIL_SWITCHES_STACKS
+#define TENDRIL_IN_THE_SWITCH __attribute__((always_inline))
 #endif
 
 namespace tendril::detail {
 
-TENDRIL_SWITCHES_STACKS inline void scheduler::arrive(void* sp,
-                                                      fiber_core* from) noexcept {
+TENDRIL_IN_THE_SWITCH inline void scheduler::arrive(void* sp,
+                                                    fiber_core* from) noexcept {
     if (from != nullptr) from->sp = sp;
     fiber_core& self = *current;
     sanitizer_arrive(self.sanitizer, from != nullptr ? &from->sanitizer : nullptr);
@@ -36,11 +40,12 @@ TENDRIL_SWITCHES_STACKS inline void scheduler::arrive(void* sp,
     exceptions->uncaught = self.saved_uncaught;
     *error_number = self.saved_errno;
     speculated = 0;
+    unswitched.store(false, std::memory_order_relaxed);
     if (errands) [[unlikely]]
         run_errands();
 }
 
-TENDRIL_SWITCHES_STACKS inline void scheduler::transfer(fiber_core& to) {
+TENDRIL_IN_THE_SWITCH inline void scheduler::transfer(fiber_core& to) {
     fiber_core& from = *current;
     from.saved_caught = exceptions->caught;
     from.saved_uncaught = exceptions->uncaught;
@@ -89,7 +94,7 @@ class in_flight {
     bool interrupted_;
 };
 
-inline fiber_core& scheduler::next_to_run() noexcept {
+[[gnu::always_inline]] inline fiber_core& scheduler::next_to_run() noexcept {
     if (budget == 0 || ready.empty()) return loop;
     runnable& next = ready.front();
     if (next.call != nullptr) return loop;
@@ -106,10 +111,11 @@ inline fiber_core& scheduler::next_to_run() noexcept {
     return static_cast<fiber_core&>(next);
 }
 
-inline void scheduler::leave() {
+[[gnu::always_inline]] inline void scheduler::leave() {
     fiber_core& to = next_to_run();
     if (&to == current) {
         to.state = fiber_state::running;
+        unswitched.store(false, std::memory_order_relaxed);  // it would have
         return;
     }
     transfer(to);
@@ -122,7 +128,7 @@ inline void scheduler::report_tracer() noexcept {
     }
 }
 
-inline void scheduler::rotate() {
+[[gnu::always_inline]] inline void scheduler::rotate() {
     make_ready(*current);
     leave();
 }

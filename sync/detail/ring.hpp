@@ -2,49 +2,24 @@
 // is told to: its owner allocates room outside of the lock that guards the ring, and
 // hands it over under the lock.
 //
+// What a queue needs of a buffer: `room`, size(), capacity(), push(), pop(), which
+// takes the next item, and move_into(); none of them throws or allocates, except the
+// making of a room.
+//
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <tendril/sync/detail/room.hpp>
+
 #include <cstddef>
-#include <memory>
-#include <type_traits>
 #include <utility>
 
 namespace tendril::detail {
 
 template <class T>
 class ring {
-    static_assert(std::is_nothrow_move_constructible_v<T>,
-                  "items are moved under a lock, so moving one must not throw");
-
   public:
-    // Raw memory for a number of items.
-    class room {
-      public:
-        room() noexcept = default;
-
-        explicit room(std::size_t capacity)
-            : slots_(std::allocator<T>().allocate(capacity)), capacity_(capacity) {}
-
-        room(room&& other) noexcept
-            : slots_(std::exchange(other.slots_, nullptr)),
-              capacity_(std::exchange(other.capacity_, 0)) {}
-
-        room& operator=(room other) noexcept {
-            std::swap(slots_, other.slots_);
-            std::swap(capacity_, other.capacity_);
-            return *this;
-        }
-
-        ~room() {
-            if (slots_ != nullptr) std::allocator<T>().deallocate(slots_, capacity_);
-        }
-
-      private:
-        friend class ring;
-        T* slots_ = nullptr;
-        std::size_t capacity_ = 0;  // zero, or a power of two
-    };
+    using room = detail::room<T>;
 
     ring() = default;
     ring(const ring&) = delete;
@@ -56,7 +31,7 @@ class ring {
 
     std::size_t size() const noexcept { return size_; }
 
-    std::size_t capacity() const noexcept { return room_.capacity_; }
+    std::size_t capacity() const noexcept { return room_.capacity(); }
 
     // REQUIRES  size() < capacity().
     void push(T&& item) noexcept {
@@ -68,8 +43,8 @@ class ring {
     T pop() noexcept {
         T* const oldest = slot(0);
         T item = std::move(*oldest);
-        oldest->~T();
-        first_ = (first_ + 1) & (room_.capacity_ - 1);
+        oldest->~T();  // NOLINT(clang-analyzer-cplusplus.Move): moved-from, but alive
+        first_ = (first_ + 1) & (room_.capacity() - 1);
         --size_;
         return item;
     }
@@ -79,8 +54,8 @@ class ring {
     room move_into(room larger) noexcept {
         for (std::size_t i = 0; i < size_; ++i) {
             T* const from = slot(i);
-            ::new (static_cast<void*>(larger.slots_ + i)) T(std::move(*from));
-            from->~T();
+            ::new (static_cast<void*>(larger.slots() + i)) T(std::move(*from));
+            from->~T();  // NOLINT(clang-analyzer-cplusplus.Move): moved-from, but alive
         }
         first_ = 0;
         std::swap(room_, larger);
@@ -89,7 +64,7 @@ class ring {
 
   private:
     T* slot(std::size_t i) const noexcept {
-        return room_.slots_ + ((first_ + i) & (room_.capacity_ - 1));
+        return room_.slots() + ((first_ + i) & (room_.capacity() - 1));
     }
 
     room room_;

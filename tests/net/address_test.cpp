@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/net/address.hpp>
+#include <tendril/net/listener.hpp>
+#include <tendril/net/socket.hpp>
 
+#include <climits>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -12,6 +15,7 @@
 
 using namespace std::string_literals;
 using namespace std::string_view_literals;
+namespace net = tendril::net;
 using tendril::net::address;
 using tendril::test::clean_end;
 
@@ -111,6 +115,16 @@ TEST_CASE_FIXTURE(clean_end, "what is badly written is refused, quoted and expla
         CAPTURE(text);
         CHECK(mentions(text, "'" + std::string(r.text) + "'"));
         CHECK(mentions(text, r.why));
+    }
+}
+
+TEST_CASE_FIXTURE(clean_end, "so is a port that there is not, wherever it is given") {
+    for (const int port : {-1, 65536, INT_MIN, INT_MAX}) {
+        const std::string quoted = std::to_string(port);
+        const std::string text = complaint([&] { address("127.0.0.1", port); });
+        CHECK(mentions(text, quoted));
+        CHECK(mentions(complaint([&] { net::listen("::1", port); }), quoted));
+        CHECK(mentions(complaint([&] { net::connect("::1", port); }), quoted));
     }
 }
 

@@ -281,4 +281,15 @@ TEST_CASE_FIXTURE(clean_net_end,
     CHECK(reader.wait() == "with a descriptor,and without");
 }
 
+TEST_CASE_FIXTURE(clean_net_end, "a text ends before its NUL, in UTF-8 too") {
+    auto [client, server] = connect_pair();
+    std::error_code ec;
+    client.send_all(u8"\u00e9");
+    CHECK(server.recv(100) == "\xc3\xa9");
+    CHECK(client.send_all("ab", ec) == 2);
+    CHECK(client.send(u8"cd") == 2);
+    CHECK(client.send(u8"ef", ec) == 2);
+    CHECK(server.recv(100) == "abcdef");
+}
+
 TEST_SUITE_END();

@@ -5,6 +5,7 @@
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <functional>
@@ -14,7 +15,6 @@
 #include <vector>
 
 #include "../support/other_thread.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

@@ -3,6 +3,7 @@
 #include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <memory>
@@ -11,7 +12,6 @@
 
 #include "../support/clean_end.hpp"
 #include "../support/errc_of.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

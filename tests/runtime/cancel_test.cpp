@@ -8,8 +8,10 @@
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
+#include <tendril/sync/event.hpp>
 #include <tendril/sync/mutex.hpp>
 #include <tendril/sync/queue.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <functional>
@@ -23,7 +25,6 @@
 #include "../support/clean_end.hpp"
 #include "../support/errc_of.hpp"
 #include "../support/other_thread.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;
@@ -272,158 +273,6 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
 
 // -- children
 
-TEST_CASE_FIXTURE(clean_end, "a child inherits the deadline, and ends quietly by it") {
-    virtual_time time;
-    fiber<> child, grandchild, unhurried;
-    bool cleaned = false;
-    CHECK(move_on_after(2s, [&] {
-        child = spawn([&] {
-            const at_end note{[&] { cleaned = true; }};
-            grandchild = spawn([] { tendril::sleep(forever); });
-            for (;;) {
-                try {
-                    tendril::sleep(forever);
-                } catch (const greenlet_exit&) {
-                }
-            }
-        });
-        unhurried = spawn([] { tendril::sleep(1s); });
-    }));
-    CHECK_THROWS_AS(child.wait(), cancelled);
-    CHECK_THROWS_AS(grandchild.wait(), cancelled);
-    unhurried.wait();
-    CHECK(cleaned);
-    CHECK(time.passed() == 2s);
-}
-
-TEST_CASE_FIXTURE(clean_end, "not the scope itself, nor a deadline behind a shield") {
-    virtual_time time;
-    fiber<> child, shielded;
-    cancel_scope scope;
-    scope.run([&] { child = spawn([] { tendril::sleep(1h); }); });
-    scope.cancel();
-    move_on_after(1s, [&] {
-        shield(forever, [&] { shielded = spawn([] { tendril::sleep(1h); }); });
-    });
-    child.wait();
-    shielded.wait();
-    CHECK(time.passed() == 1h);
-}
-
-TEST_CASE_FIXTURE(clean_end, "an unstarted child whose time runs out never waits") {
-    virtual_time time;
-    fiber<> late;
-    bool began = false;
-    move_on_after(1s, [&] {
-        late = spawn_after(2s, [&] {
-            began = true;
-            yield();
-            began = false;
-        });
-    });
-    CHECK_THROWS_AS(late.wait(), cancelled);
-    CHECK(began);
-    CHECK(time.passed() == 2s);
-    move_on_after(1s, [&] { late = spawn_after(forever, [] {}); });
-    late.kill();
-    tendril::sleep(2s);
-}
-
-// -- shields
-
-TEST_CASE_FIXTURE(clean_end, "a shield holds everything off until it is over") {
-    virtual_time time;
-    cancel_scope scope;
-    std::string order;
-    auto f = spawn([&] {
-        timeout limit(2s);
-        scope.run([&] {
-            CHECK(shield(1h, [&] {
-                      tendril::sleep(5s);
-                      order += 's';
-                      return 1;
-                  }) == 1);
-            order += 'o';
-            yield();
-            order += '-';
-        });
-    });
-    yield();
-    scope.cancel();
-    f.kill();
-    CHECK_THROWS_AS(f.wait(), greenlet_exit);
-    CHECK(order == "so");
-    CHECK(time.passed() == 5s);
-}
-
-TEST_CASE_FIXTURE(clean_end, "but no longer than its limit") {
-    virtual_time time;
-    cancel_scope scope;
-    scope.cancel();
-    CHECK_FALSE(scope.run([&] {
-        CHECK_FALSE(shield(3s, [] { tendril::sleep(forever); }));
-        CHECK(time.passed() == 3s);
-        yield();
-    }));
-    CHECK(scope.cancelled_caught());
-}
-
-TEST_CASE_FIXTURE(clean_end, "what is inside a shield reaches what is inside") {
-    virtual_time time;
-    shield(1h, [&] {
-        CHECK_FALSE(move_on_after(1s, [] { tendril::sleep(forever); }));
-        CHECK_FALSE(timeout::silent(1s, [] { tendril::sleep(forever); }));
-        cancel_scope inner;
-        hub::current().call_later(1s, [&] { inner.cancel(); });
-        CHECK_FALSE(inner.run([] { tendril::sleep(forever); }));
-    });
-    CHECK(time.passed() == 3s);
-}
-
-TEST_CASE_FIXTURE(clean_end,
-                  "a shield without a limit in a cancelled scope is refused") {
-    cancel_scope scope;
-    scope.cancel();
-    scope.run([] {
-        CHECK(errc_of([] { shield(forever, [] {}); }) == errc::bad_argument);
-        CHECK(shield(1s, [] { return 1; }) == 1);
-    });
-    CHECK(shield(forever, [] { return 2; }) == 2);
-}
-
-TEST_CASE_FIXTURE(clean_end, "a noexcept destructor that says so is not interrupted") {
-    virtual_time time;
-
-    struct polite {
-        ~polite() {
-            const uninterrupted here;
-            tendril::sleep(1s);
-            said = true;
-        }
-
-        bool& said;
-    };
-
-    for (const bool by_kill : {true, false}) {
-        bool said = false, after = false;
-        cancel_scope scope;
-        auto f = spawn([&] {
-            scope.run([&] {
-                { const polite goodbye{said}; }
-                yield();
-                after = true;
-            });
-        });
-        yield();
-        by_kill ? f.kill() : scope.cancel();
-        f.join();
-        CHECK(said);
-        CHECK_FALSE(after);
-    }
-}
-
-// -- misuse
-
 TEST_CASE_FIXTURE(clean_end, "misuse is an error that says what is wrong") {
     virtual_time time;
     cancel_scope scope;
@@ -450,10 +299,9 @@ TEST_CASE_FIXTURE(clean_end, "misuse is an error that says what is wrong") {
     hub::current().call_soon([&] {
         in_hub.push_back(errc_of([] { cancel_scope().run([] {}); }));
         in_hub.push_back(errc_of([] { shield(1s, [] {}); }));
-        in_hub.push_back(errc_of([] { const uninterrupted u; }));
     });
     tendril::sleep(1ms);
-    CHECK(in_hub == std::vector<std::optional<errc>>(3, errc::in_hub));
+    CHECK(in_hub == std::vector<std::optional<errc>>(2, errc::in_hub));
 }
 
 TEST_CASE_FIXTURE(clean_end, "a generator that is left in its scope takes it along") {
@@ -474,6 +322,60 @@ TEST_CASE_FIXTURE(clean_end, "a generator that is left in its scope takes it alo
         CHECK(g.next() == 2);
     }
     CHECK(scope.cancelled_caught());
+}
+
+TEST_CASE_FIXTURE(clean_end, "a deadline that has passed is one at once") {
+    virtual_time time;
+    for (const bool moved : {false, true}) {
+        cancel_scope scope(moved ? never : hub::current().now() - 1s);
+        bool reached = false;
+        CHECK_FALSE(scope.run([&] {
+            if (moved) scope.set_deadline(hub::current().now());
+            yield();
+            reached = true;
+        }));
+        CHECK(scope.cancelled_caught());
+        CHECK_FALSE(reached);
+    }
+}
+
+TEST_CASE_FIXTURE(clean_end, "so it is when another fiber moves it") {
+    virtual_time time;
+    cancel_scope scope;
+    auto f = spawn([&] { scope.run([] { tendril::sleep(1h); }); });
+    yield();
+    scope.set_deadline(hub::current().now());
+    f.wait();
+    CHECK(scope.cancelled_caught());
+    CHECK(time.passed() == 0s);
+}
+
+TEST_CASE_FIXTURE(clean_end,
+                  "a generator that waits does not hold up who is cancelled") {
+    virtual_time time;
+    generator<int> slow([](auto& yield) {
+        tendril::sleep(1h);
+        yield(1);
+    });
+    cancel_scope scope;
+    CHECK_FALSE(scope.run([&] {
+        scope.cancel();
+        slow.next();
+    }));
+    CHECK(scope.cancelled_caught());
+    CHECK(time.passed() == 0s);
+}
+
+TEST_CASE_FIXTURE(clean_end,
+                  "uninterrupted is at home in callbacks, and does nothing") {
+    event<errc> done;
+    hub::current().call_soon([&] {
+        done.send(errc_of([] {
+                      const uninterrupted here;
+                      fail_after(1s, [] {});
+                  }).value());
+    });
+    CHECK(done.wait() == errc::in_hub);
 }
 
 TEST_SUITE_END();

@@ -5,8 +5,11 @@
 #include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
+#include <tendril/sync/event.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -14,7 +17,6 @@
 #include "../support/clean_end.hpp"
 #include "../support/errc_of.hpp"
 #include "../support/other_thread.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;
@@ -52,6 +54,20 @@ TEST_CASE_FIXTURE(clean_end, "set, and reset in any order, is as in Python") {
     CHECK(text.get() == "three");
     text.reset(third);
     CHECK_FALSE(text.is_set());
+}
+
+TEST_CASE_FIXTURE(clean_end, "a token resets the variable that it is of and no other") {
+    context_var<int> other(10);
+    const auto before = number.set(2);
+    const auto others = other.set(20);
+    CHECK(errc_of([&] { number.reset(others); }) == errc::bad_argument);
+    CHECK(errc_of([&] { other.reset(before); }) == errc::bad_argument);
+    CHECK(number.get() == 2);
+    CHECK(other.get() == 20);
+    number.reset(before);
+    other.reset(others);
+    CHECK_FALSE(number.is_set());
+    CHECK_FALSE(other.is_set());
 }
 
 TEST_CASE_FIXTURE(clean_end,
@@ -92,21 +108,17 @@ TEST_CASE_FIXTURE(clean_end, "what runs in a copy changes only the copy") {
     number.reset(before);
 }
 
-TEST_CASE_FIXTURE(clean_end_of_threads, "threads and callbacks begin with none") {
+TEST_CASE_FIXTURE(clean_end_of_threads, "a thread begins with none") {
     const auto before = number.set(2);
     const context here = context::current();
-    int in_thread = 0, taken_along = 0, in_callback = 0;
+    int in_thread = 0, taken_along = 0;
     test::on_other_thread([&] {
         in_thread = number.get();
         taken_along =
             here.run([] { return spawn([] { return number.get(); }).wait(); });
     });
-    hub::current().call_soon([&] { in_callback = number.get(); });
-    test::virtual_time time;
-    tendril::sleep(1ms);
     CHECK(in_thread == 1);
     CHECK(taken_along == 2);
-    CHECK(in_callback == 1);
     number.reset(before);
 }
 
@@ -121,6 +133,70 @@ TEST_CASE_FIXTURE(clean_end, "values go with the last fiber that has them") {
     parent = {};
     yield();
     CHECK(value.use_count() == 1);
+}
+
+TEST_CASE_FIXTURE(clean_end, "a callback sees the values of who scheduled it") {
+    hub& h = hub::current();
+    std::string seen;
+    const auto note = [&] { seen += std::to_string(number.get()); };
+    h.call_soon(note);
+    const auto before = number.set(2);
+    h.call_soon([&] {
+        note();
+        number.set(7);
+        h.call_soon(note);
+        note();
+    });
+    h.call_later(0s, note);
+    number.reset(before);
+    h.call_soon(note);
+    for (int i = 0; i < 3; ++i) tendril::sleep(1ns);
+    CHECK(seen == "127172");
+    CHECK(number.get() == 1);
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "a post from another thread sees nobody's values, and leaves none") {
+    const auto before = number.set(2);
+    std::string seen;
+    event<> both;
+    test::on_other_thread([&, &home = hub::current()] {
+        const auto inner = number.set(3);
+        home.post([&] {
+            seen += std::to_string(number.get());
+            number.set(4);
+        });
+        home.post([&] {
+            seen += std::to_string(number.get());
+            both.send();
+        });
+        number.reset(inner);
+    });
+    both.wait();
+    number.reset(before);
+    CHECK(seen == "11");
+}
+
+TEST_CASE_FIXTURE(clean_end, "a fiber that has ended holds no values") {
+    auto value = std::make_shared<int>(1);
+    static context_var<std::shared_ptr<int>> held;
+    auto f = spawn([&] { held.set(value); });
+    f.wait();
+    CHECK(value.use_count() == 1);
+    auto never_ran = [&] {
+        const auto before = held.set(value);
+        auto g = spawn([] {});
+        held.reset(before);
+        return g;
+    }();
+    never_ran.cancel();
+    CHECK(value.use_count() == 1);
+    yield();  // its turn
+}
+
+TEST_CASE_FIXTURE(clean_end, "nothing to run in a context is a bad argument") {
+    CHECK(test::errc_of([] { context::current().run(std::function<void()>()); }) ==
+          errc::bad_argument);
 }
 
 TEST_SUITE_END();

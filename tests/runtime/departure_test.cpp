@@ -8,6 +8,7 @@
 #include <tendril/runtime/run.hpp>
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -19,7 +20,6 @@
 
 #include "../support/clean_end.hpp"
 #include "../support/other_thread.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

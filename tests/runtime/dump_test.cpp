@@ -10,15 +10,18 @@
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/sync/mutex.hpp>
 #include <tendril/sync/queue.hpp>
+#include <tendril/test/virtual_time.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "../support/clean_end.hpp"
-#include "../support/virtual_time.hpp"
+#include "../support/hub_threads.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;
@@ -68,7 +71,46 @@ std::size_t frames_in(const std::string& text) {
     return deep(depth - 1) + 1;
 }
 
+// The number after `label` in `text`; -1 without it.
+double number_after(const std::string& text, const std::string& label) {
+    const std::size_t at = text.find(label);
+    return at == std::string::npos ? -1 : std::stod(text.substr(at + label.size()));
+}
+
+double in_seconds(duration d) {
+    return std::chrono::duration<double>(d).count();
+}
+
+constexpr std::size_t KiB = 1024;
+
+// Writes to all of a frame of about `Bytes` bytes.
+template <std::size_t Bytes>
+[[gnu::noinline]] int fill_frame() {
+    volatile unsigned char frame[Bytes];
+    for (std::size_t i = 0; i < Bytes; i += 512) frame[i] = 1;
+    return frame[Bytes / 2];
+}
+
+void compute_for(duration d) {
+    const time_point end = clock::now() + d;
+    while (clock::now() < end) continue;
+}
+
 }  // namespace
+
+// Exported, so that frames have their names.
+namespace planted {
+
+// Each calls the next, and the last one leaves by a raw switch.
+[[gnu::noinline]] int leave_from(int depth) {
+    if (depth == 0) {
+        greenlet<>::current().parent().switch_to();
+        return 0;
+    }
+    return leave_from(depth - 1) + 1;
+}
+
+}  // namespace planted
 
 TEST_CASE_FIXTURE(clean_end,
                   "each state is told, with name, place and what is waited for") {
@@ -124,6 +166,73 @@ TEST_CASE_FIXTURE(clean_end,
     }
     shallow.kill();
     deeper.kill();
+}
+
+TEST_CASE_FIXTURE(clean_end, "so do greenlets that a raw switch has left") {
+    greenlet<> shallow([] { planted::leave_from(0); });
+    greenlet<> deeper([] { planted::leave_from(20); });
+    const auto part = [](const greenlet<>& g) {
+        return part_of(dump(), "greenlet " + std::to_string(g.id()) + " ");
+    };
+    shallow.switch_to();
+    deeper.switch_to();
+    CHECK(contains(part(deeper), ": suspended by a switch\n"));
+    CHECK(frames_in(part(shallow)) >= 3);
+    CHECK(frames_in(part(deeper)) == frames_in(part(shallow)) + 20);
+    CHECK(contains(part(deeper), " planted::leave_from(int) +0x"));
+    shallow.switch_to();
+    deeper.switch_to();
+}
+
+TEST_CASE_FIXTURE(clean_end, "a wait is told with how long it has lasted") {
+    // In real time: 10 ms.
+    const time_point earliest = clock::now();
+    std::vector<fiber<>> alike;
+    time_point latest = never;
+    for (const char* const end : {" s\n", " s at most\n"}) {
+        // A wait counts from when its hub's turn began: here.
+        tendril::sleep(1ns);
+        alike.push_back(spawn({.name = "waits"}, [] { tendril::sleep(1h); }));
+        yield();
+        // Of several, it is the one that waits for the longest.
+        latest = std::min(latest, clock::now());
+        compute_for(5ms);
+        const double least = in_seconds(clock::now() - latest);
+        const std::string part = part_of(dump(), "'waits'");
+        const double most = in_seconds(clock::now() - earliest);
+        const double told = number_after(part, ": waits for sleep, for ");
+        // It is told in milliseconds.
+        CHECK(told >= least - 0.0005);
+        CHECK(told <= most + 0.0005);
+        CHECK(contains(part, end));
+    }
+    for (const auto& f : alike) f.kill();
+}
+
+TEST_CASE_FIXTURE(clean_end, "each is told with its own place and its own stack") {
+    // Of a size that nobody has used before.
+    const spawn_options of_little{.name = "little", .stack_size = 112 * KiB};
+    const int line_of_little = __LINE__ - 1;
+    const spawn_options of_much{.name = "much", .stack_size = 112 * KiB};
+    const auto little = spawn(of_little, [] { tendril::sleep(1h); });
+    const auto much = spawn(of_much, [] {
+        fill_frame<40 * KiB>();
+        tendril::sleep(1h);
+    });
+    yield();
+    const auto check = [](const fiber<>& f, int line, double used) {
+        const std::string name = "'" + f.name() + "'";
+        const std::string part = part_of(dump(), name);
+        CHECK(contains(part, name + " (made at " + __FILE__ + ":" +
+                                 std::to_string(line) + "): waits for sleep"));
+        CHECK(contains(part, " of 112 KiB used\n"));
+        const double told = number_after(part, "\n    stack: at most ");
+        CHECK(told >= used);
+        if (!test::sanitized) CHECK(told <= used + 11);
+        f.kill();
+    };
+    check(little, line_of_little, 1);
+    check(much, line_of_little + 2, 40);
 }
 
 TEST_CASE_FIXTURE(clean_end,

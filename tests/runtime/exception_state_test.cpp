@@ -1,5 +1,5 @@
 // exception_state_test.cpp - each fiber has its own exceptions being handled, errno and
-// floating-point control words.
+// floating-point control words; what else is a thread's, its fibers share.
 //
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/runtime/greenlet.hpp>
@@ -15,6 +15,7 @@
 
 #include "../support/clean_end.hpp"
 #include <doctest/doctest.h>
+#include <locale.h>
 
 using namespace tendril;
 using test::clean_end;
@@ -292,6 +293,27 @@ TEST_CASE_FIXTURE(clean_end, "the rounding mode is each one's own") {
     CHECK(again == up);
     // A stack that has been used in another mode does not pass it on.
     spawn([] { CHECK(std::fegetround() == FE_TONEAREST); }).wait();
+}
+
+TEST_CASE_FIXTURE(clean_end, "thread_local variables and the locale are the thread's") {
+    static thread_local int shared = 0;
+    const auto before = uselocale(nullptr);
+    const auto other = newlocale(LC_ALL_MASK, "C.UTF-8", nullptr);
+    REQUIRE(other != nullptr);
+    auto f = spawn([&] {
+        shared = 1;
+        uselocale(other);
+        tendril::yield();
+        CHECK(shared == 2);
+        CHECK(uselocale(nullptr) == before);
+    });
+    tendril::yield();
+    CHECK(shared == 1);
+    CHECK(uselocale(nullptr) == other);
+    shared = 2;
+    uselocale(before);
+    f.wait();
+    freelocale(other);
 }
 
 TEST_SUITE_END();

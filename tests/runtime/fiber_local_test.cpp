@@ -5,10 +5,12 @@
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
 
+#include "../support/errc_of.hpp"
 #include "../support/other_thread.hpp"
 #include <doctest/doctest.h>
 
@@ -121,7 +123,8 @@ TEST_CASE_FIXTURE(clean_end, "a destructor may use other fiber_locals") {
 }
 
 TEST_CASE_FIXTURE(clean_end, "a first value that cannot be made is asked for again") {
-    static bool fails = true;
+    static bool fails;
+    fails = true;
     static fiber_local<int> fragile([] {
         if (fails) throw std::runtime_error("not yet");
         return 4;
@@ -161,6 +164,11 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
         CHECK(first->value == 1);
     });
     CHECK(destroyed == "aa");
+}
+
+TEST_CASE_FIXTURE(clean_end, "nothing to make values with is a bad argument") {
+    CHECK(test::errc_of([] { fiber_local<int>(std::function<int()>()); }) ==
+          errc::bad_argument);
 }
 
 TEST_SUITE_END();

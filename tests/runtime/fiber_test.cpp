@@ -2,6 +2,7 @@
 #include <tendril/runtime/fiber.hpp>
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <functional>
@@ -14,7 +15,6 @@
 
 #include "../support/clean_end.hpp"
 #include "../support/errc_of.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

@@ -6,9 +6,10 @@
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
-#include <optional>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -16,7 +17,6 @@
 #include "../support/at_end.hpp"
 #include "../support/clean_end.hpp"
 #include "../support/other_thread.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;
@@ -59,7 +59,7 @@ TEST_CASE_FIXTURE(clean_end, "a parked body ends when its generator goes") {
 TEST_CASE_FIXTURE(clean_end_of_threads, "also when it goes on another thread") {
     virtual_time time;
     std::string log;
-    std::optional<generator<int>> g(parked_in_its_body(log));
+    auto g = std::make_unique<generator<int>>(parked_in_its_body(log));
     std::thread([&] { g.reset(); }).join();
     tendril::sleep(1s);
     CHECK(log == "exit");
@@ -68,7 +68,7 @@ TEST_CASE_FIXTURE(clean_end_of_threads, "also when it goes on another thread") {
 TEST_CASE_FIXTURE(clean_end_of_threads, "a suspended one, too") {
     virtual_time time;
     std::string log;
-    std::optional<generator<int>> g(std::in_place, [&log](auto& yield) {
+    auto g = std::make_unique<generator<int>>([&log](auto& yield) {
         try {
             yield(1);
         } catch (const greenlet_exit&) {
@@ -86,7 +86,7 @@ TEST_CASE_FIXTURE(clean_end, "a parked body that yields on is ended by a second 
     virtual_time time;
     hub& h = hub::current();
     const std::size_t before = h.live_fibers();
-    std::optional<generator<int>> g(std::in_place, [](auto& yield) {
+    auto g = std::make_unique<generator<int>>([](auto& yield) {
         try {
             tendril::sleep(1h);
         } catch (const greenlet_exit&) {
@@ -104,7 +104,7 @@ TEST_CASE_FIXTURE(clean_end,
                   "whoever drops it goes on, also if somebody waits in next") {
     virtual_time time;
     for (const bool left_by_hand : {true, false}) {
-        std::optional<generator<int>> g(std::in_place, [&](auto& yield) {
+        auto g = std::make_unique<generator<int>>([&](auto& yield) {
             left_by_hand ? hub::current().switch_out() : tendril::sleep(1h);
             yield(1);
         });
@@ -126,7 +126,7 @@ TEST_CASE_FIXTURE(clean_end,
 
 TEST_CASE_FIXTURE(clean_end_of_threads, "nor if that is on another thread") {
     virtual_time time;
-    std::optional<generator<int>> g(std::in_place, [](auto& yield) {
+    auto g = std::make_unique<generator<int>>([](auto& yield) {
         tendril::sleep(1h);
         yield(1);
     });
@@ -147,7 +147,7 @@ TEST_CASE_FIXTURE(clean_end_of_threads, "its clean-up may park, and is not cut s
     virtual_time time;
     for (const bool by_callback : {true, false}) {
         std::string log;
-        std::optional<generator<int>> g(std::in_place, [&log](auto& yield) {
+        auto g = std::make_unique<generator<int>>([&log](auto& yield) {
             try {
                 yield(1);
             } catch (const greenlet_exit&) {
@@ -171,7 +171,7 @@ TEST_CASE_FIXTURE(clean_end_of_threads, "its clean-up may park, and is not cut s
 TEST_CASE_FIXTURE(clean_end, "a body that holds a handle to itself ends as well") {
     virtual_time time;
     bool ended = false;
-    std::optional<generator<int>> g(std::in_place, [&](auto& yield) {
+    auto g = std::make_unique<generator<int>>([&](auto& yield) {
         const any_fiber self = current();
         try {
             tendril::sleep(1h);
@@ -199,7 +199,7 @@ TEST_CASE_FIXTURE(clean_end, "one that ends another one meanwhile is not given u
     });
     CHECK(inner.next() == 1);
     bool unwound = false;
-    std::optional<generator<int>> outer(std::in_place, [&](auto& yield) {
+    auto outer = std::make_unique<generator<int>>([&](auto& yield) {
         const at_end note{[&] {
             { const generator<int> last = std::move(inner); }
             unwound = true;

@@ -1,11 +1,13 @@
 // generator_hub_test.cpp - generators among fibers, greenlets, kills and threads.
 //
 // SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/cancel.hpp>
 #include <tendril/runtime/generator.hpp>
 #include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <memory>
@@ -15,10 +17,10 @@
 #include <thread>
 #include <vector>
 
+#include "../support/at_end.hpp"
 #include "../support/clean_end.hpp"
 #include "../support/errc_of.hpp"
 #include "../support/other_thread.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;
@@ -335,6 +337,72 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
     REQUIRE(reported.size() == 1);
     CHECK(reported[0].find("greenlet_exit did not end greenlet ") != std::string::npos);
     reported.clear();
+}
+
+TEST_CASE_FIXTURE(clean_end, "a kill of who closes a generator is his own") {
+    bool went_on = false;
+    bool unwound = false;
+    auto f = spawn([&] {
+        generator<int> g([&](auto& yield) {
+            const test::at_end note{[&] { unwound = true; }};
+            for (int i = 0;; ++i) yield(i);
+        });
+        g.next();
+        {
+            const uninterrupted here;
+            yield();  // it is killed here
+        }
+        g.close();
+        went_on = true;
+    });
+    yield();
+    f.kill();
+    CHECK_THROWS_AS(f.wait(), greenlet_exit);
+    CHECK_FALSE(went_on);
+    CHECK(unwound);
+}
+
+TEST_CASE_FIXTURE(clean_end, "a value that was not sent is not there later") {
+    virtual_time time;
+    generator<int, int> echo([](auto& yield) {
+        for (;;) {
+            const auto sent = yield(0);
+            yield(sent ? *sent : -1);
+        }
+    });
+    echo.next();
+    cancel_scope scope;
+    CHECK_FALSE(scope.run([&] {
+        scope.cancel();
+        echo.send(7);
+    }));
+    CHECK(echo.next() == -1);
+}
+
+TEST_CASE_FIXTURE(clean_end, "a kill of who closes one is no end of the body") {
+    cancel_scope goodbye;
+    bool went_on = false;
+    auto f = spawn([&] {
+        generator<int> g([&](auto& yield) {
+            try {
+                yield(1);
+            } catch (const greenlet_exit&) {
+                goodbye.run([] { tendril::sleep(1h); });
+            }
+        });
+        g.next();
+        g.close();
+        went_on = true;
+    });
+    tendril::yield();
+    // The body is ready before its caller then, and over when that is killed.
+    hub::current().call_soon([&] {
+        f.kill();
+        goodbye.cancel();
+    });
+    f.join();
+    CHECK_FALSE(went_on);
+    CHECK_THROWS_AS(f.wait(), greenlet_exit);
 }
 
 TEST_SUITE_END();

@@ -8,6 +8,7 @@
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <optional>
@@ -18,7 +19,6 @@
 #include "../support/at_end.hpp"
 #include "../support/clean_end.hpp"
 #include "../support/errc_of.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

@@ -5,6 +5,7 @@
 #include <tendril/runtime/fiber_local.hpp>
 #include <tendril/runtime/greenlet.hpp>
 #include <tendril/runtime/sleep.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <array>
 #include <atomic>
@@ -20,7 +21,6 @@
 
 #include "../support/errc_of.hpp"
 #include "../support/other_thread.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

@@ -4,7 +4,9 @@
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
+#include <tendril/test/virtual_time.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -15,7 +17,6 @@
 #include <vector>
 
 #include "../support/other_thread.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;
@@ -34,6 +35,23 @@ void turn() {
     h.call_later(0s, [&] { h.stop(); });
     h.run_forever();
 }
+
+// Notes until when it was to sleep, and does not.
+class sleepless_driver final : public detail::driver {
+  public:
+    explicit sleepless_driver(std::vector<time_point>& asked) : asked_(asked) {}
+
+    void poll() override {}
+
+    void wait(time_point deadline) override { asked_.push_back(deadline); }
+
+    bool waiting() const noexcept override { return false; }
+
+    bool worth_polling() const noexcept override { return false; }
+
+  private:
+    std::vector<time_point>& asked_;
+};
 
 }  // namespace
 
@@ -215,12 +233,83 @@ TEST_CASE_FIXTURE(clean_end,
     turn();
 }
 
-TEST_CASE_FIXTURE(clean_end,
+TEST_CASE_FIXTURE(clean_end_of_threads,
                   "an idle hub sleeps until the next deadline, not past it") {
-    // The one place with real time: 2 ms.
+    // In real time: 2 ms.
+    std::vector<time_point> asked;
+    time_point deadline, end;
+    bool ended = true;
+    test::on_other_thread([&] {
+        hub& h = hub::current();
+        hub_internals::set_driver(h, std::make_unique<sleepless_driver>(asked));
+        auto f = spawn_after(forever, [] {});
+        auto far = h.call_later(1h, [] {});
+        deadline = clock::now() + 2ms;
+        ended = f.join(deadline);
+        end = clock::now();
+        far.cancel();
+        f.cancel();
+    });
+    CHECK_FALSE(ended);
+    CHECK(end >= deadline);
+    CHECK_FALSE(asked.empty());
+    CHECK(std::all_of(asked.begin(), asked.end(),
+                      [&](time_point until) { return until == deadline; }));
+}
+
+TEST_CASE_FIXTURE(clean_end,
+                  "and its own driver sleeps for as long as it is asked to") {
+    // In real time: 2 ms, and far less than another unit of time would make of it.
     const time_point begin = clock::now();
     tendril::sleep(2ms);
     CHECK(clock::now() - begin >= 2ms);
+    CHECK(clock::now() - begin < 2s);
+}
+
+TEST_CASE_FIXTURE(clean_end,
+                  "fibers that compute for long between yields do not hold up timers") {
+    // In real time, since what counts is how long a turn takes: 35 ms.
+    const auto compute = [] {
+        const time_point end = clock::now() + 500us;
+        while (clock::now() < end) continue;
+    };
+    for (int i = 0; i < 70; ++i) {
+        compute();
+        yield();
+    }
+    bool fired = false;
+    hub::current().call_later(0s, [&] { fired = true; });
+    int turns = 0;
+    for (; !fired && turns < 64; ++turns) {
+        compute();
+        yield();
+    }
+    CHECK(turns <= 8);
+}
+
+TEST_CASE_FIXTURE(clean_end, "nor do they pay for what timers take") {
+    // In real time: 70 ms of timers, each turn more than a millisecond of them.
+    bool stop = false;
+    std::function<void()> next = [&] {
+        const time_point end = clock::now() + 1200us;
+        while (clock::now() < end) continue;
+        if (!stop) hub::current().call_later(0s, next);
+    };
+    next();
+    int turns = 0, timers = 0;
+    std::function<void()> count = [&] {
+        if (++timers < 60) hub::current().call_later(0s, count);
+    };
+    count();
+    while (timers < 60) {
+        yield();
+        ++turns;
+    }
+    stop = true;
+    turn();
+    turn();
+    // 64 for each turn of the hub, in which both timers fire.
+    CHECK(turns >= 50 * 64);
 }
 
 // -- post

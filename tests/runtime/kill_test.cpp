@@ -3,16 +3,18 @@
 #include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "../support/at_end.hpp"
 #include "../support/clean_end.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;
@@ -228,6 +230,31 @@ TEST_CASE_FIXTURE(clean_end, "cancel ends only what has not started") {
     CHECK(excused.cancel(std::make_exception_ptr(7)));
     CHECK_THROWS_AS(excused.wait(), int);
     CHECK_FALSE(current().cancel());
+    yield();
+}
+
+TEST_CASE_FIXTURE(clean_end,
+                  "what a cancelled fiber leaves behind may park meanwhile") {
+    struct parking {
+        bool armed = true;
+
+        parking() = default;
+
+        parking(parking&& other) noexcept : armed(std::exchange(other.armed, false)) {}
+
+        ~parking() {
+            if (armed) yield(), yield();
+        }
+    };
+
+    bool ran = false;
+    std::optional<fiber<>> f = spawn([&ran, p = parking()] { ran = true; });
+    // Which is the last handle.
+    auto other = spawn([&] { f.reset(); });
+    CHECK(f->cancel());
+    CHECK_FALSE(f);
+    other.wait();
+    CHECK_FALSE(ran);
     yield();
 }
 

@@ -5,6 +5,7 @@
 #include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <exception>
@@ -14,7 +15,6 @@
 
 #include "../support/at_end.hpp"
 #include "../support/clean_end.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

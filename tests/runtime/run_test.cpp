@@ -5,6 +5,7 @@
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <memory>
@@ -12,7 +13,6 @@
 #include <string>
 
 #include "../support/clean_end.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;
@@ -251,6 +251,30 @@ TEST_CASE_FIXTURE(clean_end, "in a hub callback it is refused, and f never runs"
     yield();
     CHECK(code == errc::in_hub);
     CHECK_FALSE(ran);
+}
+
+TEST_CASE_FIXTURE(clean_end,
+                  "each kill that comes is passed on, and blamed on nobody") {
+    int kills = 0;
+    auto outer = spawn([&] {
+        run([&] {
+            while (kills < 2) {
+                try {
+                    tendril::sleep(forever);
+                } catch (const greenlet_exit&) {
+                    ++kills;
+                }
+            }
+            yield();
+        });
+    });
+    yield();
+    yield();
+    outer.kill();
+    outer.kill();
+    outer.join();
+    CHECK(kills == 2);
+    CHECK(reported.empty());
 }
 
 TEST_SUITE_END();

@@ -11,9 +11,11 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <latch>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -47,7 +49,7 @@ bool ends_cleanly(int signal, bool from_thread) {
             try {
                 sleep(1h);
             } catch (const cancelled&) {
-                shield(10s, [&] { sleep(1ms), ++steps; });
+                shield(10s, [&] { yield(), ++steps; });
                 throw;
             }
         });
@@ -71,18 +73,25 @@ int child_status(F f) {
 }
 
 bool second_ends_at_once() {
-    const int status = child_status([] {
+    int fds[2];
+    if (pipe(fds) != 0) return false;
+    const int status = child_status([&] {
         const rlimit no_core{0, 0};
         setrlimit(RLIMIT_CORE, &no_core);
-        run([] {
+        run([&] {
             const uninterrupted here;
             raise(SIGTERM);
             yield();
+            if (write(fds[1], "1", 1) != 1) return;
             raise(SIGTERM);
             sleep(forever);
         });
     });
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;
+    close(fds[1]);
+    char survived_first = 0;
+    const bool told = read(fds[0], &survived_first, 1) == 1;
+    close(fds[0]);
+    return told && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;
 }
 
 // What is handled by somebody else is left to him.
@@ -91,7 +100,7 @@ bool leaves_others_alone() {
     std::signal(SIGINT, [](int) { mine = 1; });
     const int result = run([] {
         raise(SIGINT);
-        sleep(1ms);
+        yield();
         return 7;
     });
     return mine == 1 && result == 7;
@@ -103,10 +112,11 @@ bool dumps_on_quit() {
     const int status = child_status([&] {
         dup2(fds[1], STDERR_FILENO);
         dump_fibers_on(SIGQUIT);
-        auto f = spawn({.name = "sleeper"}, [] { sleep(20ms); });
+        spawn({.name = "sleeper"}, [] { sleep(forever); });
         yield();
         raise(SIGQUIT);
-        f.wait();
+        // The hub looks between its turns, of 64 hops each.
+        for (int i = 0; i < 100; ++i) yield();
     });
     close(fds[1]);
     std::string text;
@@ -119,6 +129,51 @@ bool dumps_on_quit() {
            text.find("waits for sleep") != std::string::npos;
 }
 
+// Three hubs, asleep: what is told of is told by each.
+bool dumps_every_hub() {
+    int fds[2];
+    if (pipe(fds) != 0) return false;
+    const pid_t child = fork();
+    if (child == 0) {
+        dup2(fds[1], STDERR_FILENO);
+        dump_fibers_on(SIGQUIT);
+        std::latch all_there(3);
+        const auto sleep_there = [&](const char* name) {
+            spawn({.name = name}, [] { sleep(forever); });
+            yield();
+            all_there.arrive_and_wait();
+        };
+        std::vector<std::thread> others;
+        for (const char* const name : {"second", "third"}) {
+            others.emplace_back([&, name] {
+                sleep_there(name);
+                sleep(forever);
+            });
+        }
+        sleep_there("first");
+        raise(SIGQUIT);
+        sleep(forever);
+    }
+    close(fds[1]);
+    std::string text;
+    const auto all_told = [&] {
+        for (const char* const part : {"'first'", "'second'", "'third'", "hub 0: 2 f",
+                                       "hub 1: 2 f", "hub 2: 2 f"}) {
+            if (text.find(part) == std::string::npos) return false;
+        }
+        return true;
+    };
+    std::array<char, 4096> part{};
+    for (ssize_t n = 0;
+         !all_told() && (n = read(fds[0], part.data(), part.size())) > 0;) {
+        text.append(part.data(), static_cast<std::size_t>(n));
+    }
+    close(fds[0]);
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    return all_told();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -129,5 +184,6 @@ int main(int argc, char** argv) {
     if (what == "second") ok = second_ends_at_once();
     if (what == "others") ok = leaves_others_alone();
     if (what == "quit") ok = dumps_on_quit();
+    if (what == "hubs") ok = dumps_every_hub();
     return ok ? 0 : 1;
 }

@@ -2,6 +2,8 @@
 #include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
+#include <tendril/runtime/stack.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <array>
 #include <chrono>
@@ -16,7 +18,6 @@
 
 #include "../support/clean_end.hpp"
 #include "../support/errc_of.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;
@@ -271,6 +272,16 @@ TEST_CASE_FIXTURE(clean_end,
     CHECK(ran);
     CHECK(local.done());
     CHECK_THROWS_AS(local.wait(), greenlet_exit);
+}
+
+TEST_CASE_FIXTURE(clean_end,
+                  "a large result changes nothing about stack sizes allowed") {
+    const auto large = [] { return std::array<char, 64 * 1024>{}; };
+    for (const std::size_t size : {std::size_t{1}, SIZE_MAX, SIZE_MAX - 64 * 1024}) {
+        CHECK(errc_of([&] { spawn({.stack_size = size}, large); }) ==
+              errc::bad_argument);
+    }
+    CHECK(spawn({.stack_size = minimum_stack_size}, large).wait()[0] == 0);
 }
 
 TEST_SUITE_END();

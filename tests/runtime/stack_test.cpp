@@ -11,15 +11,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
 #include <iterator>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "../support/hub_threads.hpp"
 #include "../support/other_thread.hpp"
+#include "../support/process_memory.hpp"
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -44,12 +45,6 @@ template <std::size_t Bytes>
 }
 
 constexpr std::size_t KiB = 1024;
-
-std::size_t mappings() {
-    std::ifstream maps("/proc/self/maps");
-    return static_cast<std::size_t>(std::count(std::istreambuf_iterator<char>(maps),
-                                               std::istreambuf_iterator<char>(), '\n'));
-}
 
 // -- the overflow, in a process of its own
 
@@ -116,15 +111,54 @@ void keep_a_pattern() {
     _exit(1);
 }
 
-int status_of_overflow(bool judged) {
+// In a process that begins anew: the child of a fork has no hub.
+int status_of(const char* filter) {
     const pid_t child = fork();
-    if (child == 0) overflow(judged);
+    if (child == 0) {
+        execl("/proc/self/exe", "runtime_tests", "--no-skip", filter, nullptr);
+        _exit(5);
+    }
     int status = 0;
-    REQUIRE(waitpid(child, &status, 0) == child);
+    REQUIRE(TEMP_FAILURE_RETRY(waitpid(child, &status, 0)) == child);
     return status;
 }
 
 }  // namespace
+
+// Not tests, but what those below run in a child process.
+TEST_CASE("a judged overflow" * doctest::skip()) {
+    overflow(true);
+}
+
+TEST_CASE("an overflow" * doctest::skip()) {
+    overflow(false);
+}
+
+TEST_CASE("huge stacks" * doctest::skip()) {
+    const std::size_t huge = std::size_t{512} * 1024 * 1024 * KiB;
+    spawn([] {}).wait();
+    const long before = test::resident_pages();
+    CHECK(spawn({.stack_size = huge}, fill_frame<1000 * KiB>).wait() == 2000);
+    CHECK(test::resident_pages() - before < 600);
+
+    rlimit limit{};
+    getrlimit(RLIMIT_AS, &limit);
+    limit.rlim_cur = std::size_t{17} << 40;  // one more than what is there for stacks
+    setrlimit(RLIMIT_AS, &limit);
+    std::vector<fiber<int>> fibers;
+    bool refused = false;
+    while (!refused && fibers.size() < 64) {
+        try {
+            fibers.push_back(spawn({.stack_size = 2 * huge}, fill_frame<4 * KiB>));
+        } catch (const std::bad_alloc&) {
+            refused = true;
+        }
+    }
+    CHECK(refused);
+    CHECK_FALSE(fibers.empty());
+    for (const auto& f : fibers) CHECK(f.wait() == 8);
+    CHECK(spawn([] { return 1; }).wait() == 1);
+}
 
 TEST_CASE_FIXTURE(clean_end, "a stack has the size it was asked to have") {
     CHECK(spawn(fill_frame<200 * KiB>).wait() == 400);
@@ -145,6 +179,14 @@ TEST_CASE_FIXTURE(clean_end,
     CHECK_THROWS_AS(set_default_stack_size(0), fiber_error);
     CHECK(hub::current().live_fibers() == 0);
     CHECK(hub::current().stacks_in_use() == 0);
+}
+
+TEST_CASE_FIXTURE(clean_end,
+                  "a stack larger than the memory is one until addresses run out") {
+    if (test::sanitized) return;  // their shadow of it would be too large
+    const int status = status_of("--test-case=huge stacks");
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
 }
 
 TEST_CASE_FIXTURE(clean_end, "the default size is this thread's, and can be set back") {
@@ -178,7 +220,7 @@ TEST_CASE_FIXTURE(clean_end,
 TEST_CASE_FIXTURE(clean_end, "100,000 spawns use one stack, and no new mapping") {
     const hub& h = hub::current();
     spawn([] {}).wait();
-    const std::size_t before = mappings();
+    const long before = test::mappings();
     std::size_t most = 0;
     const int spawns = test::repetitions(100'000);
     for (int i = 0; i < spawns; ++i) {
@@ -186,7 +228,8 @@ TEST_CASE_FIXTURE(clean_end, "100,000 spawns use one stack, and no new mapping")
         most = std::max(most, h.stacks_in_use());
     }
     CHECK(most <= 1);
-    if (!test::sanitized) CHECK(mappings() == before);  // they map memory of their own
+    if (!test::sanitized)
+        CHECK(test::mappings() == before);  // they map memory of their own
 }
 
 TEST_CASE_FIXTURE(clean_end, "an ended fiber keeps its stack as long as a handle") {
@@ -212,7 +255,7 @@ TEST_CASE_FIXTURE(clean_end_of_threads, "another thread's default is its own") {
 TEST_CASE_FIXTURE(clean_end,
                   "endless recursion hits the guard and no one else's stack" *
                       doctest::skip(test::under_tsan)) {
-    const int status = status_of_overflow(true);
+    const int status = status_of("--test-case=a judged overflow");
     REQUIRE(WIFEXITED(status));
     CHECK(WEXITSTATUS(status) == 0);
 }
@@ -249,7 +292,7 @@ TEST_CASE_FIXTURE(clean_end,
 TEST_CASE_FIXTURE(clean_end,
                   "endless recursion dies by SIGSEGV" *
                       doctest::skip(test::under_tsan)) {
-    const int status = status_of_overflow(false);
+    const int status = status_of("--test-case=an overflow");
     REQUIRE(WIFSIGNALED(status));
     CHECK(WTERMSIG(status) == SIGSEGV);
 }

@@ -6,6 +6,7 @@
 #include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
+#include <tendril/sync/event.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -282,6 +283,51 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
     REQUIRE(reported.size() == 1);
     CHECK(reported[0].find("ended, but not what it left behind") != std::string::npos);
     reported.clear();
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "a fiber that has been given up never runs again") {
+    // By then its thread's last destructors run, which may wake it.
+    struct late_sender {
+        std::function<void()> f;
+
+        ~late_sender() {
+            if (f) f();
+        }
+    };
+
+    static fiber_local<late_sender> at_end_of_main;
+    auto news = std::make_unique<event<>>();
+    bool went_on = false;
+    for (const bool in_a_link : {true, false}) {
+        on_other_thread([&] {
+            static impatient time;
+            hub_internals::set_time_source(hub::current(), &time);
+            at_end_of_main.get().f = [&] {
+                news->send();
+                yield();
+                yield();
+            };
+            const auto wait = [&] {
+                for (bool woken = false; !woken;) {
+                    try {
+                        news->wait();
+                        woken = true;
+                    } catch (const greenlet_exit&) {
+                    }
+                }
+                went_on = true;
+            };
+            auto f = spawn([in_a_link, wait] { in_a_link ? yield() : wait(); });
+            if (in_a_link) f.link(wait);
+            yield();
+            yield();
+        });
+        CHECK_FALSE(went_on);
+        REQUIRE(reported.size() == 1);
+        reported.clear();
+        news = std::make_unique<event<>>();
+    }
 }
 
 TEST_CASE_FIXTURE(clean_end_of_threads, "fibers spawned by the last code of all end") {

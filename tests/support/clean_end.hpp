@@ -51,7 +51,8 @@ class clean_end {
         CHECK(hub_.armed_timers() == timers_);
         CHECK(hub_.stacks_in_use() == stacks_);
         CHECK(open_descriptors() == descriptors_);
-        CHECK(reported.empty());
+        CHECK_MESSAGE(reported.empty(),
+                      (reported.empty() ? std::string() : reported.front()));
     }
 
     // What the exception hook was told, "where: what". Tests that expect something take

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <tendril/runtime/run.hpp>
+#include <tendril/runtime/sleep.hpp>
 
 #include <exception>
 #include <latch>
@@ -43,6 +44,12 @@ inline constexpr bool sanitized = false;
 // As many repetitions as a build can do in a few seconds.
 constexpr int repetitions(int plain) {
     return sanitized ? plain / 20 : plain;
+}
+
+// Lets other threads run, and the other fibers of this one.
+inline void give_way() {
+    std::this_thread::yield();
+    yield();
 }
 
 // Runs f(0) ... f(count - 1) as fibers, each on a thread of its own, all at once, and

@@ -25,6 +25,7 @@
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
 #include <tendril/runtime/trace.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -32,7 +33,6 @@
 #include <string>
 #include <utility>
 
-#include "virtual_time.hpp"
 #include <doctest/doctest.h>
 
 namespace tendril::test {

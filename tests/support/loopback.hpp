@@ -6,6 +6,8 @@
 #include <tendril/net/detail/io_driver.hpp>
 #include <tendril/net/listener.hpp>
 #include <tendril/net/socket.hpp>
+#include <tendril/runtime/sleep.hpp>
+#include <tendril/runtime/spawn.hpp>
 
 #include <cstddef>
 #include <functional>
@@ -133,6 +135,21 @@ inline void reset(net::socket& s) {
 inline std::string read_some(net::socket& s, std::size_t most = 64) {
     return s.recv(most);
 }
+
+// A fiber that waits for bytes from now on, so that the hub waits for I/O.
+class registered {
+  public:
+    registered() : reader_(spawn([this] { read_some(both_.server); })) { yield(); }
+
+    ~registered() {
+        both_.client.close();
+        reader_.wait();
+    }
+
+  private:
+    connection both_ = connect_pair();
+    fiber<> reader_;
+};
 
 inline std::string read_to_end(net::socket& s, std::size_t most = 64 * 1024) {
     std::string all;

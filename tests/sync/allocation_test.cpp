@@ -29,7 +29,7 @@ using test::clean_end_of_threads;
 
 namespace {
 
-constexpr int cycles = test::repetitions(100'000);
+constexpr int cycles = test::repetitions(1'000'000);
 
 // Allocations of `cycles` cycles, after as many as it takes to be warm.
 template <class F>

@@ -7,6 +7,7 @@
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
 #include <tendril/sync/mutex.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -18,7 +19,6 @@
 #include "../support/clean_end.hpp"
 #include "../support/errc_of.hpp"
 #include "../support/other_thread.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

@@ -9,6 +9,7 @@
 #include <tendril/runtime/timeout.hpp>
 #include <tendril/sync/condition_variable.hpp>
 #include <tendril/sync/mutex.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -20,7 +21,6 @@
 #include "../support/errc_of.hpp"
 #include "../support/is_free.hpp"
 #include "../support/kill_everywhere.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

@@ -5,6 +5,7 @@
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/sync/condition_variable.hpp>
 #include <tendril/sync/mutex.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <condition_variable>
@@ -18,7 +19,6 @@
 #include "../support/clean_end.hpp"
 #include "../support/errc_of.hpp"
 #include "../support/is_free.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

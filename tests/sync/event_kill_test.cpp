@@ -7,6 +7,7 @@
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
 #include <tendril/sync/event.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -16,7 +17,6 @@
 
 #include "../support/clean_end.hpp"
 #include "../support/kill_everywhere.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

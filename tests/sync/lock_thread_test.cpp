@@ -160,7 +160,7 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
             } else {
                 event<int>* theirs = nullptr;
                 while ((theirs = box.exchange(nullptr)) == nullptr) {
-                    std::this_thread::yield();
+                    test::give_way();
                 }
                 theirs->send(i);
             }

@@ -7,6 +7,7 @@
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
 #include <tendril/sync/queue.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -16,7 +17,6 @@
 
 #include "../support/counted.hpp"
 #include "../support/kill_everywhere.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

@@ -7,6 +7,7 @@
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
 #include <tendril/sync/queue.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <stdexcept>
@@ -14,7 +15,6 @@
 #include <vector>
 
 #include "../support/counted.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

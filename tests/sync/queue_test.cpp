@@ -4,6 +4,7 @@
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/sync/queue.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -14,7 +15,6 @@
 
 #include "../support/counted.hpp"
 #include "../support/errc_of.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

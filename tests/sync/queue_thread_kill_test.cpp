@@ -74,7 +74,7 @@ void put_and_get_dangerously(unsigned seed, std::size_t capacity) {
                 put_one(my_puts, [&](counted& item) {
                     return q.put_for(std::move(item), 100us);
                 });
-                while (q.size() > 1000 && !over) std::this_thread::yield();
+                while (q.size() > 1000 && !over) test::give_way();
             }
         } else {
             while (!over) {

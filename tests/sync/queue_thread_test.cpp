@@ -116,7 +116,7 @@ TEST_CASE_FIXTURE(clean_items_of_threads,
             std::size_t next = 0;
             while (got < each) {
                 q.resize(next++ % 5);
-                std::this_thread::yield();
+                test::give_way();
             }
         }
     });
@@ -138,7 +138,7 @@ TEST_CASE_FIXTURE(clean_items_of_threads,
             } else {
                 queue<int>* theirs = nullptr;
                 while ((theirs = box.exchange(nullptr)) == nullptr) {
-                    std::this_thread::yield();
+                    test::give_way();
                 }
                 theirs->put(int{i});
             }

@@ -7,6 +7,7 @@
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
 #include <tendril/sync/semaphore.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -17,7 +18,6 @@
 #include "../support/at_end.hpp"
 #include "../support/clean_end.hpp"
 #include "../support/kill_everywhere.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

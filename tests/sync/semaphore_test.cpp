@@ -4,6 +4,7 @@
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/sync/semaphore.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <cmath>
@@ -16,7 +17,6 @@
 
 #include "../support/clean_end.hpp"
 #include "../support/errc_of.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

@@ -6,6 +6,7 @@
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/sync/wait_queue.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -15,7 +16,6 @@
 #include <vector>
 
 #include "../support/clean_end.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

@@ -5,6 +5,7 @@
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
 #include <tendril/sync/wait_queue.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -20,7 +21,6 @@
 #include "../support/hub_threads.hpp"
 #include "../support/kill_everywhere.hpp"
 #include "../support/other_thread.hpp"
-#include "../support/virtual_time.hpp"
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;
@@ -287,7 +287,7 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
             }
         } else {
             for (int i = 0; i < each; ++i) {
-                while (l.size() == 0) std::this_thread::yield();
+                while (l.size() == 0) test::give_way();
                 l.wake_first();
             }
         }

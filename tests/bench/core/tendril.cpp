@@ -4,6 +4,7 @@
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
+#include <tendril/runtime/watchdog.hpp>
 #include <tendril/sync/queue.hpp>
 
 #include <chrono>
@@ -31,6 +32,12 @@ void yield_ring(std::uint64_t n, bench::stopwatch& watch) {
     std::vector<fiber<>> ring;
     while (ring.size() < size) ring.push_back(spawn(body, ring.empty()));
     for (const fiber<>& f : ring) f.wait();
+}
+
+// With the watchdog's own thread in the processor time.
+void yield_2_watched(std::uint64_t n, bench::stopwatch& watch) {
+    const tendril::watchdog dog;
+    yield_ring<2>(n, watch);
 }
 
 void spawn_wait(std::uint64_t n, bench::stopwatch& watch) {
@@ -109,13 +116,10 @@ void sleep_wake(std::uint64_t n, bench::stopwatch& watch) {
 }
 
 constexpr bench::work all[] = {
-    {"yield_2", yield_ring<2>},
-    {"yield_1000", yield_ring<1000>},
-    {"spawn_wait", spawn_wait},
-    {"queue_0", queue_of<0>},
-    {"queue_64", queue_of<64>},
-    {"queue_0_limit", queue_0_limit},
-    {"timer_arm_cancel", timer_arm_cancel},
+    {"yield_2", yield_ring<2>},       {"yield_2:watchdog", yield_2_watched},
+    {"yield_1000", yield_ring<1000>}, {"spawn_wait", spawn_wait},
+    {"queue_0", queue_of<0>},         {"queue_64", queue_of<64>},
+    {"queue_0_limit", queue_0_limit}, {"timer_arm_cancel", timer_arm_cancel},
     {"sleep_wake", sleep_wake},
 };
 

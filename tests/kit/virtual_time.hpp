@@ -12,20 +12,23 @@
 #include <tendril/runtime/clock.hpp>
 #include <tendril/runtime/hub.hpp>
 
+#include <algorithm>
+
 namespace tendril::test {
 
 // Lives on the thread whose hub it drives, made before the timers it is to rule.
 class virtual_time final : detail::time_source {
   public:
-    virtual_time() : begin_(clock::now()), now_(begin_) {
-        hub_internals::set_time_source(hub::current(), this);
-    }
+    virtual_time()
+        : begin_(hub::current().now()),
+          now_(begin_),
+          before_(hub_internals::set_time_source(hub::current(), this)) {}
 
     virtual_time(const virtual_time&) = delete;
     virtual_time& operator=(const virtual_time&) = delete;
 
     ~virtual_time() override {
-        hub_internals::set_time_source(hub::current(), nullptr);
+        hub_internals::set_time_source(hub::current(), before_);
     }
 
     duration passed() const noexcept { return now_ - begin_; }
@@ -34,7 +37,7 @@ class virtual_time final : detail::time_source {
     time_point now() noexcept override { return now_; }
 
     bool jump(time_point deadline) noexcept override {
-        now_ = deadline;
+        now_ = std::max(now_, deadline);
         return true;
     }
 
@@ -42,6 +45,7 @@ class virtual_time final : detail::time_source {
 
     time_point begin_;
     time_point now_;
+    detail::time_source* before_;  // that of who made this one inside its own
 };
 
 }  // namespace tendril::test

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/fiber.hpp>
+#include <tendril/runtime/hub.hpp>
+#include <tendril/runtime/sleep.hpp>
+#include <tendril/runtime/spawn.hpp>
+#include <tendril/sync/queue.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../support/clean_end.hpp"
+#include "../support/errc_of.hpp"
+#include <doctest/doctest.h>
+
+using namespace std::chrono_literals;
+using namespace tendril;
+using test::clean_end;
+using test::errc_of;
+
+TEST_SUITE_BEGIN("sync/queue close");
+
+TEST_CASE_FIXTURE(clean_end, "what was put before is given out, then it is an error") {
+    queue<int> q;
+    q.put(1);
+    q.put(2);
+    CHECK_FALSE(q.closed());
+    q.close();
+    CHECK(q.closed());
+    CHECK(q.size() == 2);
+    CHECK(q.get() == 1);
+    CHECK(q.try_get() == 2);
+    CHECK(errc_of([&] { q.get(); }) == errc::closed);
+    CHECK(errc_of([&] { q.get_for(1s); }) == errc::closed);
+    CHECK_FALSE(q.try_get());
+    q.close();
+}
+
+TEST_CASE_FIXTURE(clean_end, "a put into it is an error, and the item is as it was") {
+    queue<std::string> q(4);
+    q.close();
+    std::string item = "mine";
+    CHECK(errc_of([&] { q.put(std::move(item)); }) == errc::closed);
+    CHECK(item == "mine");
+    CHECK(errc_of([&] { q.put_for(std::move(item), 1s); }) == errc::closed);
+    CHECK_FALSE(q.try_put(std::move(item)));
+    CHECK(item == "mine");
+    CHECK(q.capacity() == 0);
+    q.resize(5);
+    CHECK_FALSE(q.try_put(item));
+}
+
+TEST_CASE_FIXTURE(clean_end, "getters in line are told, all of them") {
+    queue<int> q;
+    std::vector<fiber<std::optional<errc>>> getters;
+    for (int i = 0; i < 3; ++i) {
+        getters.push_back(spawn([&, i] {
+            return errc_of([&] { i == 0 ? q.get_for(1h).value() : q.get(); });
+        }));
+    }
+    yield();
+    q.close();
+    for (auto& g : getters) CHECK(g.wait() == errc::closed);
+}
+
+TEST_CASE_FIXTURE(clean_end, "putters in line are told, and keep their items") {
+    for (const std::size_t capacity : {0U, 1U}) {
+        queue<std::string> q(capacity);
+        if (capacity == 1) q.put("first");
+        std::string kept = "kept";
+        auto putter = spawn([&] { return errc_of([&] { q.put(std::move(kept)); }); });
+        yield();
+        q.close();
+        CHECK(putter.wait() == errc::closed);
+        CHECK(kept == "kept");
+        CHECK(q.try_get().has_value() == (capacity == 1));
+        CHECK(errc_of([&] { q.get(); }) == errc::closed);
+    }
+}
+
+TEST_CASE_FIXTURE(clean_end, "a range-for goes to the end of a closed queue") {
+    queue<int> q(2);
+    auto producer = spawn([&] {
+        for (int i = 0; i < 10; ++i) q.put(i);
+        q.close();
+    });
+    std::vector<int> had;
+    for (const int i : q) had.push_back(i);
+    CHECK(had == std::vector{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
+    producer.wait();
+    for (const int i : q) CHECK(i == -1);
+}
+
+TEST_CASE_FIXTURE(clean_end, "join waits for what was put before, as ever") {
+    queue<int> q;
+    q.put(1);
+    q.close();
+    auto joiner = spawn([&] { q.join(); });
+    q.get();
+    yield();
+    CHECK_FALSE(joiner.done());
+    q.task_done();
+    joiner.wait();
+}
+
+TEST_CASE_FIXTURE(clean_end, "a callback may close it") {
+    queue<int> q;
+    hub::current().call_soon([&] { q.close(); });
+    CHECK(errc_of([&] { q.get(); }) == errc::closed);
+}
+
+TEST_SUITE_END();
