@@ -32,6 +32,7 @@
 #include <tendril/sync/condition_variable.hpp>
 #include <tendril/sync/event.hpp>
 #include <tendril/sync/flag.hpp>
+#include <tendril/sync/future.hpp>
 #include <tendril/sync/latch.hpp>
 #include <tendril/sync/lifo_queue.hpp>
 #include <tendril/sync/mutex.hpp>

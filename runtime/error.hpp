@@ -48,6 +48,7 @@ enum class errc {
     already_set,    // an event was sent twice without reset
     deadlock,       // fibers would wait for each other for ever
     lock_held,      // a fiber waits while it holds a std::mutex, see lock_check.hpp
+    abandoned,      // whoever was to do the work of a future went before it was done
     closed,         // get from, or put to, a queue or channel that has been closed
     not_nested,     // a scope was left out of order, by another fiber, or not at all
     forked,         // the process is the child of a fork, and its hubs are its parent's

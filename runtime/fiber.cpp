@@ -64,25 +64,12 @@ struct joiner final : waiter {
 
     // False if the target has ended meanwhile.
     bool stand_in_line() {
-        if (!distant) {
-            if (target.state == fiber_state::parked) require_no_cycle(*this);
-            target.joiners.push_back(*this);
-            return true;
-        }
-        const std::lock_guard lock(target.joiners_lock);
-        target.joined_from_afar.store(true);
-        if (target.done.load()) return false;
-        target.distant_joiners.push_back(*this);
-        return true;
+        if (!distant && target.state == fiber_state::parked) require_no_cycle(*this);
+        return watch_end(target, *this);
     }
 
     static bool leave_line(waiter& w) noexcept {
-        auto& self = static_cast<joiner&>(w);
-        std::unique_lock<spin_lock> lock;
-        if (self.distant) lock = std::unique_lock(self.target.joiners_lock);
-        if (!self.linked()) return false;
-        self.unlink();
-        return true;
+        return unwatch_end(static_cast<joiner&>(w).target, w);
     }
 
     fiber_core& target;
@@ -155,6 +142,27 @@ void report_of(const fiber_core& core, const char* what) noexcept {
 }
 
 }  // namespace
+
+bool watch_end(fiber_core& core, waiter& w) {
+    if (w.fiber.home == core.home) {
+        if (core.done.load()) return false;
+        core.joiners.push_back(w);
+        return true;
+    }
+    const std::lock_guard lock(core.joiners_lock);
+    core.joined_from_afar.store(true);
+    if (core.done.load()) return false;
+    core.distant_joiners.push_back(w);
+    return true;
+}
+
+bool unwatch_end(fiber_core& core, waiter& w) noexcept {
+    std::unique_lock<spin_lock> lock;
+    if (w.fiber.home != core.home) lock = std::unique_lock(core.joiners_lock);
+    if (!w.linked()) return false;
+    w.unlink();
+    return true;
+}
 
 void report_unseen(const fiber_core& core) noexcept {
     if (core.failure_seen || ends_quietly(core.failure)) return;

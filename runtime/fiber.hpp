@@ -247,6 +247,12 @@ void end_unstarted(fiber_core& core, std::exception_ptr error) noexcept;
 // THROWS  std::bad_alloc.
 void start_after(fiber_core& core, time_point when, fiber_core* creator);
 
+// `w` is woken, or told, when `core` ends; false if it has. On the thread of w's fiber.
+// REQUIRES  somebody holds `core` as long as `w` stands there.
+bool watch_end(fiber_core& core, waiter& w);
+// False if that has happened, or is about to, already.
+bool unwatch_end(fiber_core& core, waiter& w) noexcept;
+
 // kill() without the yield: on the fiber's own thread, of another fiber than the
 // current. True if it was made ready, first in line.
 bool kill_here(fiber_core& core, std::exception_ptr error);

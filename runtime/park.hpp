@@ -51,6 +51,8 @@ struct waiter : list_hook, letter {
     // The fiber of the same thread that it waits for; null if there is no such one, or
     // nobody knows. Null itself for what fibers do not hold.
     fiber_core* (*whom)(const waiter&) noexcept = nullptr;
+    // For a fiber that waits for one of several ends: called in place of waking it.
+    void (*told)(waiter&) noexcept = nullptr;
     const char* what;
     bool carries;
     bool limited = false;  // a timer ends it if nobody does

@@ -44,18 +44,23 @@ std::atomic<std::uint64_t> hubs_made{0};
     jump_for_good(to.sp);
 }
 
-void wake_all(intrusive_list<waiter>& line) noexcept {
-    while (!line.empty()) wake(line.pop_front());
+void tell_all(intrusive_list<waiter>& line) noexcept {
+    while (!line.empty()) {
+        waiter& w = line.pop_front();
+        if (w.told != nullptr) {
+            w.told(w);
+        } else {
+            wake(w);
+        }
+    }
 }
 
 void mark_done(fiber_core& core) noexcept {
     core.done.store(true);
-    while (!core.joiners.empty()) {
-        core.home->make_ready(core.joiners.pop_front().fiber);
-    }
+    tell_all(core.joiners);
     if (core.joined_from_afar.load()) [[unlikely]] {
         const std::lock_guard lock(core.joiners_lock);
-        wake_all(core.distant_joiners);
+        tell_all(core.distant_joiners);
     }
 }
 
@@ -143,7 +148,7 @@ void scheduler::empty(fiber_core& core) noexcept {
 
 void scheduler::see_off(fiber_core& core) noexcept {
     core.unlink();
-    wake_all(watching_departures);
+    tell_all(watching_departures);
 }
 
 fiber_core& scheduler::settle_end() {
