@@ -100,7 +100,7 @@ struct future_state final : future_core {
 struct future_access;
 
 // The end that whoever does the work holds. If it goes before there was a result, those
-// who wait are given fiber_error (abandoned).
+// who have a future are given fiber_error (abandoned).
 template <class R>
 class promise {
   public:
@@ -112,7 +112,7 @@ class promise {
     promise& operator=(const promise&) = delete;
 
     ~promise() {
-        if (state_) state_->complete(abandoned());
+        if (state_ && state_.use_count() > 1) state_->complete(abandoned());
     }
 
     future<R> get_future() const noexcept;

@@ -57,6 +57,8 @@ class companion {
 
     void join() const { fiber_.join(); }
 
+    any_fiber handle() const { return fiber_; }
+
   private:
     any_fiber fiber_;
 };

@@ -259,7 +259,7 @@ TEST_CASE_FIXTURE(clean_end,
                   "reports keep a distance, and say how many they left out") {
     reports r;
     watchdog_options o = r.options();
-    o.pause = 20 * limit;
+    o.pause = 50 * limit;
     const watchdog dog(std::move(o));
     // By the processor time that it gets, as the watchdog counts it.
     const auto used = [] {

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/error.hpp>
+#include <tendril/runtime/fiber.hpp>
+#include <tendril/sync/exception_group.hpp>
+#include <tendril/sync/task_group.hpp>
+
+#include <algorithm>
+#include <mutex>
+#include <string>
+
+namespace tendril {
+namespace {
+
+// It came from outside: a kill, a timeout of a scope further out, or a cancel.
+bool is_from_outside(const std::exception_ptr& error) noexcept {
+    try {
+        std::rethrow_exception(error);
+    } catch (const greenlet_exit&) {
+        return true;
+    } catch (const timed_out&) {
+        return true;
+    } catch (const cancelled&) {
+        return true;
+    } catch (...) {
+        return false;
+    }
+}
+
+bool is_cancel_of(const detail::cancel_layer& layer,
+                  const std::exception_ptr& error) noexcept {
+    try {
+        std::rethrow_exception(error);
+    } catch (const cancelled& c) {
+        return c.from(layer);
+    } catch (...) {
+        return false;
+    }
+}
+
+}  // namespace
+
+namespace detail {
+
+group_member::group_member(task_group& group) : group(group) {
+    group.require_open();
+    // What fails must not fail to be kept.
+    const std::size_t needed = group.failures_.size() + group.running_ + 2;
+    if (group.failures_.capacity() < needed) group.failures_.reserve(2 * needed);
+    group.members_.push_back(*this);
+    ++group.running_;
+}
+
+group_member::~group_member() {
+    unlink();
+    group.member_ended();
+}
+
+void group_member::note_failure() noexcept {
+    const auto error = std::current_exception();
+    if (ends_quietly(error)) return;
+    // The group is given it.
+    core->failure_seen.store(true);
+    group.keep(error);
+}
+
+}  // namespace detail
+
+void task_group::require_callable(bool is_null) {
+    if (is_null) {
+        detail::fail(errc::bad_argument, "a task_group was given nothing to call");
+    }
+}
+
+void task_group::fail_without_result() {
+    detail::fail(errc::unset,
+                 "a task_group was cancelled before its body had returned anything");
+}
+
+void task_group::require_open() const {
+    if (stage_ != stage::running || members_cancelled_ || layer_.called) {
+        detail::fail(errc::closed, std::string("a task_group that ") +
+                                       (stage_ == stage::unused ? "is not running yet"
+                                        : stage_ == stage::over ? "is over"
+                                                                : "is cancelled") +
+                                       " was given work to spawn");
+    }
+    if (owner_->home != detail::this_scheduler) {
+        detail::fail(errc::wrong_thread, "a task_group of another thread, run by " +
+                                             describe(*owner_) +
+                                             ", was given work to spawn");
+    }
+}
+
+void task_group::begin() {
+    if (stage_ != stage::unused) {
+        detail::fail(errc::already_set,
+                     "a task_group was run twice; each is for one piece of work");
+    }
+    detail::scheduler& s = detail::current_scheduler();
+    if (s.on_loop()) detail::fail_in_hub("what runs in a task_group");
+    failures_.reserve(2);
+    owner_ = s.current;
+    stage_ = stage::running;
+}
+
+void task_group::run_body(const std::function<void()>& body) {
+    begin();
+    {
+        const detail::inside_layer here(layer_);
+        try {
+            body();
+        } catch (...) {
+            keep(std::current_exception());
+        }
+        wait_for_members();
+        stage_ = stage::over;
+    }
+    throw_what_was_kept();
+}
+
+// Of the body or a member, or thrown into the caller.
+void task_group::keep(std::exception_ptr thrown) noexcept {
+    if (!is_cancel_of(layer_, thrown)) {
+        if (is_from_outside(thrown) && detail::this_scheduler->current == owner_) {
+            from_outside_ = std::move(thrown);
+        } else {
+            failures_.push_back(std::move(thrown));
+        }
+    }
+    cancel_members();
+    if (!layer_.called) detail::cancel(layer_);
+}
+
+void task_group::cancel_members() noexcept {
+    if (std::exchange(members_cancelled_, true)) return;
+    members_.for_each([](detail::group_member& m) {
+        if (m.layer.entered) {
+            detail::cancel(m.layer);
+        } else {
+            detail::kill_here(*m.core, std::make_exception_ptr(greenlet_exit{}));
+        }
+    });
+}
+
+void task_group::cancel() {
+    detail::cancel(layer_);
+    // From elsewhere, the caller sees to its members when that has reached it.
+    if (owner_ != nullptr && owner_->home == detail::this_scheduler) cancel_members();
+}
+
+void task_group::wait_for_members() noexcept {
+    try {
+        if (!members_cancelled_) park_until_empty();
+    } catch (...) {
+        keep(std::current_exception());
+    }
+    if (running_ == 0) return;
+    const uninterrupted here;
+    park_until_empty();
+}
+
+void task_group::park_until_empty() {
+    while (running_ > 0) {
+        auto held = wait_queue::hold_to_wait(lock_);
+        wait_queue::place here("the members of a task_group");
+        line_.wait(held, here);
+    }
+}
+
+void task_group::member_ended() noexcept {
+    wait_queue::taken_one woken;
+    const std::lock_guard held(lock_);
+    if (--running_ == 0 && !line_.empty()) woken.set(line_.take_first());
+}
+
+void task_group::throw_what_was_kept() {
+    if (failures_.empty()) {
+        if (from_outside_) std::rethrow_exception(std::move(from_outside_));
+        return;
+    }
+    if (from_outside_) detail::kill_here(*owner_, std::move(from_outside_));
+    throw exception_group(std::move(failures_));
+}
+
+}  // namespace tendril
