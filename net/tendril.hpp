@@ -31,6 +31,7 @@
 #include <tendril/sync/capped_semaphore.hpp>
 #include <tendril/sync/channel.hpp>
 #include <tendril/sync/condition_variable.hpp>
+#include <tendril/sync/dag_pool.hpp>
 #include <tendril/sync/event.hpp>
 #include <tendril/sync/exception_group.hpp>
 #include <tendril/sync/flag.hpp>
@@ -40,10 +41,14 @@
 #include <tendril/sync/lifo_queue.hpp>
 #include <tendril/sync/mutex.hpp>
 #include <tendril/sync/outcome.hpp>
+#include <tendril/sync/pile.hpp>
+#include <tendril/sync/pool.hpp>
 #include <tendril/sync/priority_queue.hpp>
+#include <tendril/sync/propagated_error.hpp>
 #include <tendril/sync/queue.hpp>
 #include <tendril/sync/race.hpp>
 #include <tendril/sync/recursive_mutex.hpp>
+#include <tendril/sync/resource_pool.hpp>
 #include <tendril/sync/select.hpp>
 #include <tendril/sync/semaphore.hpp>
 #include <tendril/sync/shared_mutex.hpp>

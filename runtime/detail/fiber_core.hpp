@@ -132,6 +132,8 @@ struct fiber_core : runnable, list_hook, letter {
     const std::type_info* awaits = nullptr;
     std::exception_ptr inbound_error;
     std::uint64_t id = 0;
+    // The pool that it is a member of. Only compared.
+    const void* member_of = nullptr;
     time_point since{};  // when it parked, as scheduler::turn_began was
     call_site site;
     fiber_extras* extras = nullptr;  // owned; see extras.hpp

@@ -7,7 +7,9 @@
 #include <tendril/sync/condition_variable.hpp>
 #include <tendril/sync/event.hpp>
 #include <tendril/sync/mutex.hpp>
+#include <tendril/sync/pool.hpp>
 #include <tendril/sync/queue.hpp>
+#include <tendril/sync/resource_pool.hpp>
 #include <tendril/sync/semaphore.hpp>
 
 #include <chrono>
@@ -140,6 +142,22 @@ TEST_CASE_FIXTURE(clean_end, "a queue of any capacity allocates nothing") {
 TEST_CASE_FIXTURE(clean_end, "waits with a deadline allocate nothing in a queue") {
     queue<int> q(1);
     CHECK(allocations_of([&] { q.put_for(1, 1h); }, [&] { q.get_for(1h); }) == 0);
+}
+
+TEST_CASE_FIXTURE(clean_end, "a pool's members and waits for a slot allocate nothing") {
+    pool p(1);
+    CHECK(allocations_of([&] { p.spawn([] {}).wait(); }, [&] { p.spawn_n(yield); }) ==
+          0);
+    p.wait_all();
+}
+
+TEST_CASE_FIXTURE(clean_end, "a resource_pool allocates nothing once all are made") {
+    resource_pool<int> p([] { return 1; }, {.max = 1});
+    const auto use = [&] {
+        const auto mine = p.get();
+        yield();
+    };
+    CHECK(allocations_of(use, use) == 0);
 }
 
 TEST_CASE_FIXTURE(clean_end_of_threads, "hand-overs between threads allocate nothing") {
