@@ -18,11 +18,14 @@
 #include <tendril/runtime/generator.hpp>
 #include <tendril/runtime/greenlet.hpp>
 #include <tendril/runtime/hub.hpp>
+#include <tendril/runtime/hub_handle.hpp>
 #include <tendril/runtime/run.hpp>
 #include <tendril/runtime/sleep.hpp>
+#include <tendril/runtime/slow_callback.hpp>
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/stack.hpp>
 #include <tendril/runtime/timeout.hpp>
+#include <tendril/runtime/timer.hpp>
 #include <tendril/runtime/trace.hpp>
 #include <tendril/runtime/watchdog.hpp>
 #include <tendril/sync/as_completed.hpp>

@@ -14,6 +14,9 @@ namespace tendril::detail {
 
 class doorbell;
 
+// Of a descriptor's readiness.
+enum class direction { read, write };
+
 // Used by its hub's thread only.
 class driver {
   public:
@@ -25,6 +28,10 @@ class driver {
     // The same, but blocks until there is something, the hub's doorbell rings, or
     // `deadline` in real time (`never`: no limit). May return early for no reason.
     virtual void wait(time_point deadline) = 0;
+
+    // From now on wait() also ends when `epoll`, the hub's own, is readable. Once at
+    // most. THROWS  std::system_error.
+    virtual void listen_to(int epoll) = 0;
 
     // Whether any fiber waits for I/O, so that the virtual clock must not jump.
     virtual bool waiting() const noexcept = 0;

@@ -384,4 +384,15 @@ any_fiber current() {
     return any_fiber(s.current);
 }
 
+std::vector<any_fiber> all_fibers() {
+    std::vector<any_fiber> found;
+    detail::current_scheduler().living.for_each([&](detail::fiber_core& core) {
+        if (core.kind != detail::fiber_kind::spawned) return;
+        found.emplace_back();
+        detail::retain(core);
+        found.back() = detail::fiber_access::handle<void>(core);
+    });
+    return found;
+}
+
 }  // namespace tendril

@@ -28,6 +28,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace tendril {
 
@@ -154,6 +155,11 @@ class any_fiber {
 // The fiber that runs: a spawned one, or the thread's main.
 // THROWS  fiber_error (in_hub) in a hub callback.
 any_fiber current();
+
+// The fibers of this thread that have not ended, in the order they were spawned, also
+// those that have not started. Not main, nor greenlets.
+// THROWS  std::bad_alloc.
+std::vector<any_fiber> all_fibers();
 
 namespace detail {
 

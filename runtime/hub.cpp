@@ -2,7 +2,9 @@
 #include <tendril/runtime/detail/fork_guard.hpp>
 #include <tendril/runtime/detail/gdb_section.hpp>
 #include <tendril/runtime/detail/overflow.hpp>
+#include <tendril/runtime/detail/readiness.hpp>
 #include <tendril/runtime/detail/scheduled_call.hpp>
+#include <tendril/runtime/detail/signal_callbacks.hpp>
 #include <tendril/runtime/detail/signal_requests.hpp>
 #include <tendril/runtime/detail/switch.hpp>
 #include <tendril/runtime/error.hpp>
@@ -234,6 +236,11 @@ void hub_handle::post(callback f) const {
 void hub_handle::stop() const {
     hub& h = main_->home->owner;
     post([&h] { h.stop(); });
+}
+
+void hub_internals::set_driver(hub& h, std::unique_ptr<detail::driver> d) {
+    if (h.readiness_ != nullptr) d->listen_to(h.readiness_->fd());
+    h.driver_ = std::move(d);
 }
 
 // -- waiting for nothing in particular

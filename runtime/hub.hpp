@@ -24,11 +24,14 @@
 #pragma once
 
 #include <tendril/runtime/clock.hpp>
+#include <tendril/runtime/detail/callback.hpp>
 #include <tendril/runtime/detail/doorbell.hpp>
 #include <tendril/runtime/detail/mailbox.hpp>
 #include <tendril/runtime/detail/scheduler.hpp>
-#include <tendril/runtime/detail/unique_function.hpp>
 #include <tendril/runtime/driver.hpp>
+#include <tendril/runtime/hub_handle.hpp>
+#include <tendril/runtime/slow_callback.hpp>
+#include <tendril/runtime/timer.hpp>
 #include <tendril/runtime/timer_queue.hpp>
 
 #include <atomic>
@@ -53,64 +56,9 @@ struct hub_hook : list_hook {
     hub* owner = nullptr;
 };
 
-struct scheduled_call;
-
-struct scheduled_call_deleter {
-    void operator()(scheduled_call* call) const noexcept;
-};
+class readiness;
+class signal_callbacks;
 }  // namespace detail
-
-// A handle to a scheduled callback. Dropping it does not cancel the callback.
-// Thread rule: use it on the thread whose hub made it.
-class timer {
-  public:
-    timer() noexcept = default;
-    timer(const timer& other) noexcept;
-    timer(timer&& other) noexcept = default;
-    timer& operator=(timer other) noexcept;
-    ~timer() = default;
-
-    // The callback has neither run nor been cancelled.
-    bool pending() const noexcept;
-
-    // True if this is what keeps the callback from running; false if it has run, is
-    // running, or was cancelled before.
-    bool cancel() noexcept;
-
-  private:
-    friend class hub;
-
-    explicit timer(detail::scheduled_call* call) noexcept : call_(call) {}
-
-    std::unique_ptr<detail::scheduled_call, detail::scheduled_call_deleter> call_;
-};
-
-// A hub seen from other threads: safe to keep and use when its thread has ended, which
-// a hub& is not. Copies are the same hub. All of it may be called on any thread.
-class hub_handle {
-  public:
-    using callback = detail::unique_function<void()>;
-
-    // Runs `f` on the hub's thread, on its own stack, in the order posted. One
-    // allocation, one compare-and-swap, and one system call only if the hub is asleep.
-    // THROWS  fiber_error: thread_exited once the thread has ended; bad_argument for a
-    //         null callback.
-    void post(callback f) const;
-
-    // hub::stop() there.
-    // THROWS  fiber_error (thread_exited).
-    void stop() const;
-
-    hub_handle(const hub_handle& other) noexcept;
-    hub_handle& operator=(hub_handle other) noexcept;
-    ~hub_handle();
-
-  private:
-    friend class hub;
-    explicit hub_handle(detail::fiber_core& main) noexcept;
-
-    detail::fiber_core* main_;  // held, and the hub's memory with it
-};
 
 class hub {
   public:
@@ -150,6 +98,60 @@ class hub {
                    true);
     }
 
+    // -- descriptors: on this hub's thread only
+
+    // Calls `f` in each turn of the hub in which `fd`, of a pipe, socket, eventfd or
+    // terminal, can be read without blocking (or has failed, or hung up), until it is
+    // removed. One for each descriptor and direction: another takes its place. It has
+    // to be removed before the descriptor is closed.
+    // THROWS  fiber_error: second_waiter if a fiber waits there, bad_argument for a
+    //         null callback, wrong_thread; std::system_error: bad_file_descriptor,
+    //         operation_not_permitted for regular files; std::bad_alloc.
+    void add_reader(int fd, callback f) { watch(fd, read, std::move(f)); }
+
+    // The same for writing.
+    void add_writer(int fd, callback f) { watch(fd, write, std::move(f)); }
+
+    // With arguments, kept as copies; where it was given does not show then.
+    template <class F, class First, class... Rest>
+    void add_reader(int fd, F f, First first, Rest... rest) {
+        add_reader(fd, bound(std::move(f), std::move(first), std::move(rest)...));
+    }
+
+    template <class F, class First, class... Rest>
+    void add_writer(int fd, F f, First first, Rest... rest) {
+        add_writer(fd, bound(std::move(f), std::move(first), std::move(rest)...));
+    }
+
+    // False if there was none. Any callback may remove any, itself too.
+    // THROWS  fiber_error (wrong_thread).
+    bool remove_reader(int fd) { return unwatch(fd, read); }
+
+    bool remove_writer(int fd) { return unwatch(fd, write); }
+
+    // Parks until `fd` can be read, or written, without blocking, or has failed. False
+    // if `deadline` came first. One fiber for each direction; whoever is quicker may
+    // leave nothing for it. The descriptor must not be closed meanwhile.
+    // THROWS  as add_reader(), and second_waiter if there is a callback; in_hub; what
+    //         is thrown into the caller.
+    bool wait_readable(int fd, time_point deadline = never);
+    bool wait_writable(int fd, time_point deadline = never);
+
+    // -- signals: on this hub's thread only
+
+    // Calls `f` when `signal` has come, once for all that have since it was called
+    // last, and also when the hub sleeps. Unlike a handler of the C library's, it may
+    // do anything but block. One for each signal in the process: the last one given, on
+    // whichever hub. System calls that the signal interrupts go on (SA_RESTART).
+    // THROWS  fiber_error: bad_argument for what cannot be handled, SIGKILL and SIGSTOP
+    //         too, or a null callback; wrong_thread; std::bad_alloc.
+    void add_signal_handler(int signal, callback f);
+
+    // What handled the signal before does so again. False if there was none, or the
+    // signal is another hub's by now.
+    // THROWS  fiber_error (wrong_thread).
+    bool remove_signal_handler(int signal);
+
     // -- from any thread, while this hub's thread lives
 
     // See hub_handle, which is for threads that cannot know that.
@@ -188,6 +190,12 @@ class hub {
     // Armed timers: sleeps, timeouts, call_later.
     std::size_t armed_timers() const noexcept { return timers_.size(); }
 
+    // Tells of each callback that takes longer than `limit`; `forever`, as at first:
+    // of none. An empty `tell` prints a line to stderr. See slow_callback.hpp.
+    // THROWS  fiber_error: bad_argument for a negative limit, wrong_thread;
+    //         std::bad_alloc.
+    void set_slow_callback(duration limit, slow_callback_hook tell = {});
+
     // Stacks in use: live fibers, and ended ones with a handle left.
     std::size_t stacks_in_use() const noexcept {
         return scheduler_.stacks.in_use() - 1;
@@ -200,6 +208,26 @@ class hub {
     hub();
     ~hub();
 
+    static constexpr auto read = detail::direction::read;
+    static constexpr auto write = detail::direction::write;
+
+    template <class F, class... Args>
+    static callback bound(F f, Args... args) {
+        return callback(
+            [f = std::move(f), ... args = std::move(args)]() mutable {
+                std::invoke(f, args...);
+            },
+            call_site{});
+    }
+
+    detail::readiness& make_readiness();
+    void watch(int fd, detail::direction d, callback f);
+    bool unwatch(int fd, detail::direction d);
+    bool wait_for(int fd, detail::direction d, time_point deadline);
+    bool waits_for_descriptors() const noexcept;
+    bool serve_descriptors() noexcept;
+    bool waits_for_io() const noexcept;
+    void drop_standing_callbacks() noexcept;
     timer arm(time_point when, callback f, bool local);
     void require_own_thread(const char* call) const;
     void loop();
@@ -216,6 +244,7 @@ class hub {
     void sleep_by_source(time_point deadline);
     time_point next_look_at_threads() noexcept;
     void wait_unless_called(time_point deadline);
+    void wait_for_io(time_point deadline);
     void serve_signals();
     void hide_thread() noexcept;  // from watchdogs
     void close() noexcept;
@@ -238,6 +267,8 @@ class hub {
     detail::timer_queue timers_;
     detail::mailbox mail_;
     detail::doorbell& bell_;
+    std::unique_ptr<detail::readiness> readiness_;       // null before its first use
+    std::unique_ptr<detail::signal_callbacks> signals_;  // likewise
     std::unique_ptr<detail::driver> driver_;
     detail::time_source* source_ = nullptr;
     duration thread_look_{};
@@ -274,9 +305,8 @@ struct hub_internals {
 
     static detail::doorbell& bell(hub& h) noexcept { return h.bell_; }
 
-    static void set_driver(hub& h, std::unique_ptr<detail::driver> d) noexcept {
-        h.driver_ = std::move(d);
-    }
+    // THROWS  as driver::listen_to().
+    static void set_driver(hub& h, std::unique_ptr<detail::driver> d);
 
     static void run_loop(hub& h) { h.loop(); }
 

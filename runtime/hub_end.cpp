@@ -4,7 +4,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/runtime/detail/cancel_layer.hpp>
 #include <tendril/runtime/detail/extras.hpp>
+#include <tendril/runtime/detail/readiness.hpp>
 #include <tendril/runtime/detail/scheduled_call.hpp>
+#include <tendril/runtime/detail/signal_callbacks.hpp>
 #include <tendril/runtime/detail/switch.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/fiber.hpp>
@@ -32,6 +34,7 @@ void hub::close() noexcept {
     // callbacks and letters hold. It may spawn and post, but not for ever.
     constexpr int most_rounds = 100;
     for (int round = 0; round < most_rounds && !idle(); ++round) {
+        drop_standing_callbacks();
         unwind_callback();
         kill_all();
         unwind_callback();
@@ -41,6 +44,7 @@ void hub::close() noexcept {
         forget_callbacks();
     }
     driver_.reset();
+    readiness_.reset();
     scheduler_.closing = true;
     // Whatever still has a stack: ended fibers that other threads hold, and fibers that
     // would not die. The main fiber and the loop may be held, too. Counted before the
@@ -59,7 +63,8 @@ bool hub::idle() const noexcept {
     };
     const detail::scheduler& s = scheduler_;
     return s.living.empty() && s.departing.empty() && s.ready.empty() &&
-           timers_.empty() && mail_.empty() && !has_locals(s.main) &&
+           timers_.empty() && mail_.empty() && !waits_for_descriptors() &&
+           (signals_ == nullptr || !signals_->waiting()) && !has_locals(s.main) &&
            !has_locals(s.loop) && s.loop.state != detail::fiber_state::suspended;
 }
 

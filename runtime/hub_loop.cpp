@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/runtime/detail/choices.hpp>
 #include <tendril/runtime/detail/fork_guard.hpp>
+#include <tendril/runtime/detail/signal_callbacks.hpp>
 #include <tendril/runtime/detail/signal_requests.hpp>
 #include <tendril/runtime/detail/switch.hpp>
 #include <tendril/runtime/hub.hpp>
@@ -72,6 +73,7 @@ void hub::pace(duration took) noexcept {
 void hub::serve_signals() {
     requests_seen_ = detail::signal_requests.load();
     detail::serve_signal_requests(*this, dumps_seen_);
+    if (signals_ != nullptr) signals_->serve();
 }
 
 void hub::wait_unless_called(time_point deadline) {
@@ -79,11 +81,21 @@ void hub::wait_unless_called(time_point deadline) {
     bell_.going_to_sleep();
     const bool called =
         !mail_.empty() || requests_seen_ != detail::signal_requests.load();
-    if (!called) driver_->wait(deadline);
+    if (!called) wait_for_io(deadline);
     bell_.awake();
     just_looked_ = !called;
     // Those who post all the time must not keep it from I/O.
     if (called) look_for_io();
+}
+
+void hub::wait_for_io(time_point deadline) {
+    // The driver may be told only of what becomes ready from now on. And those who are
+    // called all the time must not keep sockets from their turn.
+    if (serve_descriptors()) {
+        driver_->poll();
+    } else {
+        driver_->wait(deadline);
+    }
 }
 
 void hub::run_ready() {
@@ -145,18 +157,24 @@ void hub::fire_timers() {
 }
 
 void hub::look_for_io() {
-    if (!driver_->worth_polling()) return;
+    if (!driver_->worth_polling() && !waits_for_descriptors()) return;
     const time_point at = clock::now();
     if (!std::exchange(just_looked_, false)) {
         if (at - last_look_ < between_looks) return;
         driver_->poll();
     }
+    serve_descriptors();
     last_look_ = at;
+}
+
+bool hub::waits_for_io() const noexcept {
+    return driver_->waiting() || waits_for_descriptors();
 }
 
 void hub::sleep_until_something() {
     time_point deadline = timers_.empty() ? never : timers_.next();
-    const bool in_vain = deadline == never && !driver_->waiting() && mail_.empty();
+    const bool in_vain = deadline == never && mail_.empty() && !waits_for_io() &&
+                         (signals_ == nullptr || !signals_->waiting());
     if (in_vain && hub_internals::tell_of_deadlock(*this)) return;
     if (source_ != nullptr) return sleep_by_source(deadline);
     detail::stack_pool& stacks = scheduler_.stacks;
@@ -179,7 +197,7 @@ time_point hub::next_look_at_threads() noexcept {
 }
 
 void hub::sleep_by_source(time_point deadline) {
-    const bool idle = mail_.empty() && !driver_->waiting();
+    const bool idle = mail_.empty() && !waits_for_io();
     if (idle && deadline != never && source_->jump(deadline)) return;
     const time_point begin = clock::now();
     wait_unless_called(deadline == never ? never

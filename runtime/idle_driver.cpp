@@ -3,6 +3,7 @@
 #include <tendril/runtime/driver.hpp>
 
 #include <algorithm>
+#include <array>
 #include <ctime>
 
 #include <poll.h>
@@ -10,7 +11,7 @@
 namespace tendril::detail {
 namespace {
 
-// Knows no descriptor but the doorbell's.
+// Knows no descriptor but the doorbell's, and the hub's epoll.
 class idle_driver final : public driver {
   public:
     explicit idle_driver(doorbell& bell) : bell_(bell) {}
@@ -18,7 +19,9 @@ class idle_driver final : public driver {
     void poll() override {}
 
     void wait(time_point deadline) override {
-        pollfd bell{.fd = bell_.fd(), .events = POLLIN, .revents = 0};
+        // The second one is passed over while it is -1.
+        std::array<pollfd, 2> ears{{{.fd = bell_.fd(), .events = POLLIN, .revents = 0},
+                                    {.fd = epoll_, .events = POLLIN, .revents = 0}}};
         timespec limit{};
         if (deadline != never) {
             using namespace std::chrono;
@@ -27,10 +30,13 @@ class idle_driver final : public driver {
             limit.tv_nsec = (left % seconds(1)).count();
         }
         // EINTR is one of the early returns that wait() allows.
-        if (ppoll(&bell, 1, deadline == never ? nullptr : &limit, nullptr) > 0) {
+        if (ppoll(ears.data(), ears.size(), deadline == never ? nullptr : &limit,
+                  nullptr) > 0) {
             bell_.drain();
         }
     }
+
+    void listen_to(int epoll) override { epoll_ = epoll; }
 
     bool waiting() const noexcept override { return false; }
 
@@ -38,6 +44,7 @@ class idle_driver final : public driver {
 
   private:
     doorbell& bell_;
+    int epoll_ = -1;
 };
 
 }  // namespace

@@ -28,6 +28,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -180,6 +181,8 @@ class asio_reactor final : public io_driver {
 
     void wait(time_point deadline) override;
 
+    void listen_to(int epoll) override { epoll_watch_.emplace(*this, epoll); }
+
     std::unique_ptr<watch> open(int fd, event_sink& sink) override;
 
     // No event of this batch is left behind the one being dispatched.
@@ -209,6 +212,7 @@ class asio_reactor final : public io_driver {
         asio::use_service<asio::detail::scheduler>(context_)};
     epoll_reactor& reactor_{started_reactor()};
     own_watch bell_watch_;
+    std::optional<own_watch> epoll_watch_;
     // For the part of a wait that epoll's milliseconds miss.
     timer_descriptor timer_;
     own_watch timer_watch_;

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <utility>
 
 namespace tendril::detail {
@@ -40,6 +41,7 @@ class waits_driver final : public io_driver {
     ~waits_driver() override {
         part_from_sinks();
         ears_.release();
+        if (epoll_) epoll_->release();
     }
 
     void poll() override { context_.poll(); }
@@ -57,6 +59,11 @@ class waits_driver final : public io_driver {
         context_.poll();
     }
 
+    void listen_to(int epoll) override {
+        with_std_errors([&] { epoll_.emplace(context_, epoll); });
+        listen_to_epoll();
+    }
+
     std::unique_ptr<watch> open(int fd, event_sink& sink) override;
 
   private:
@@ -69,9 +76,17 @@ class waits_driver final : public io_driver {
                          });
     }
 
+    void listen_to_epoll() {
+        epoll_->async_wait(asio::posix::descriptor_base::wait_read,
+                           [this](const boost::system::error_code& ec) {
+                               if (!ec) listen_to_epoll();
+                           });
+    }
+
     asio::io_context context_{1};
     doorbell& bell_;
     asio::posix::stream_descriptor ears_;
+    std::optional<asio::posix::stream_descriptor> epoll_;
     asio::steady_timer alarm_{context_};
 };
 

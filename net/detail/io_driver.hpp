@@ -18,8 +18,6 @@
 
 namespace tendril::detail {
 
-enum class direction { read, write };
-
 // Who is told of a descriptor's events; in the driver's list while registered.
 struct event_sink : list_hook {
     // An attempt in this direction may succeed now. `more_to_come_unseen`: the peer has

@@ -3,6 +3,7 @@
 #include <tendril/runtime/detail/scheduled_call.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/hub.hpp>
+#include <tendril/runtime/slow_callback.hpp>
 
 #include <utility>
 
@@ -14,13 +15,34 @@ void fire(timer_node& t) {
     static_cast<scheduled_call&>(t).run();
 }
 
+void require_callable(const callback& f) {
+    if (f) return;
+    fail(errc::bad_argument, "a hub callback was scheduled with nothing to call");
+}
+
+void call_reporting(scheduler& s, callback& f, const char* where) noexcept {
+    try {
+        f();
+    } catch (const greenlet_exit&) {
+        if (!s.ending) report(std::current_exception(), where);
+    } catch (...) {
+        report(std::current_exception(), where);
+    }
+    require_parent();
+}
+
+void call_timed(scheduler& s, callback& f, const char* where) noexcept {
+    const time_point began = s.owner.now();
+    call_reporting(s, f, where);
+    // The callback may have changed the rule, and telling may, too.
+    const auto rule = s.slow_callbacks;
+    if (rule != nullptr) tell_if_slow(*rule, f, s.owner.now() - began);
+}
+
 }  // namespace
 
-scheduled_call* scheduled_call::make(scheduler& home,
-                                     unique_function<void()> f,
-                                     bool local) {
-    if (!f)
-        fail(errc::bad_argument, "a hub callback was scheduled with nothing to call");
+scheduled_call* scheduled_call::make(scheduler& home, callback f, bool local) {
+    require_callable(f);
     auto* const made = new scheduled_call(home, std::move(f));
     made->call = [](runnable& r) { static_cast<scheduled_call&>(r).run(); };
     made->fire = detail::fire;
@@ -33,19 +55,22 @@ scheduled_call* scheduled_call::make(scheduler& home,
 }
 
 void run_callback(scheduler& s,
-                  unique_function<void()>& f,
+                  callback& f,
                   std::shared_ptr<const context_values> context,
                   const char* where) noexcept {
     s.loop.context = std::move(context);
-    try {
-        f();
-    } catch (const greenlet_exit&) {
-        if (!s.ending) report(std::current_exception(), where);
-    } catch (...) {
-        report(std::current_exception(), where);
+    if (s.slow_callbacks == nullptr) [[likely]] {
+        call_reporting(s, f, where);
+    } else {
+        call_timed(s, f, where);
     }
-    require_parent();
     s.loop.context = nullptr;
+}
+
+std::shared_ptr<standing_callback> make_standing(callback f) {
+    require_callable(f);
+    return std::make_shared<standing_callback>(
+        standing_callback{std::move(f), this_scheduler->current->context});
 }
 
 void scheduled_call::run() noexcept {

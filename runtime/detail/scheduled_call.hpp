@@ -6,8 +6,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <tendril/runtime/detail/callback.hpp>
 #include <tendril/runtime/detail/scheduler.hpp>
-#include <tendril/runtime/detail/unique_function.hpp>
 #include <tendril/runtime/timer_queue.hpp>
 
 namespace tendril::detail {
@@ -15,7 +15,7 @@ namespace tendril::detail {
 struct scheduled_call final : runnable, timer_node {
     // Two references: the queue's, and one for the handle.
     // THROWS  fiber_error (bad_argument) for a null callback.
-    static scheduled_call* make(scheduler& home, unique_function<void()> f, bool local);
+    static scheduled_call* make(scheduler& home, callback f, bool local);
 
     // On the hub's stack: calls it, unless cancelled; errors go to the hook. One from
     // before its thread's end is not called after it: what it refers to may be gone.
@@ -32,7 +32,7 @@ struct scheduled_call final : runnable, timer_node {
     }
 
     scheduler& home;
-    unique_function<void()> f;
+    callback f;
     std::shared_ptr<const context_values> context;  // of who scheduled it
     fiber_core* creator = nullptr;  // held; the callback is void once it has ended
     int references = 2;
@@ -40,7 +40,7 @@ struct scheduled_call final : runnable, timer_node {
     bool made_at_end;  // of its thread, by a fiber that cleans up
 
   private:
-    scheduled_call(scheduler& home, unique_function<void()> f) noexcept
+    scheduled_call(scheduler& home, callback f) noexcept
         : home(home), f(std::move(f)), made_at_end(home.ending) {}
 
     ~scheduled_call() = default;
@@ -50,7 +50,7 @@ struct scheduled_call final : runnable, timer_node {
 // On the hub's stack: what f() throws goes to the hook, unless it is the kill that ends
 // it with its thread. What it sets in its context ends with it.
 void run_callback(scheduler& s,
-                  unique_function<void()>& f,
+                  callback& f,
                   std::shared_ptr<const context_values> context,
                   const char* where) noexcept;
 

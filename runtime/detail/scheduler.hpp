@@ -71,6 +71,7 @@ class ready_queue {
 };
 
 class choices;
+struct slow_callback_rule;
 struct stack_use_log;
 
 struct scheduler {
@@ -122,6 +123,7 @@ struct scheduler {
     stack_pool stacks;
     bool recording_stack_use = false;           // see stack.hpp
     std::unique_ptr<stack_use_log> stack_uses;  // null before it is first recorded
+    std::shared_ptr<const slow_callback_rule> slow_callbacks;  // null: none is told of
     // Once the thread has ended: blocks that others still hold, plus one for the thread
     // itself while it closes. Whoever takes it to zero deletes the hub.
     std::atomic<std::size_t> orphans{0};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/runtime/detail/doorbell.hpp>
+#include <tendril/runtime/detail/signal_callbacks.hpp>
 #include <tendril/runtime/detail/signal_requests.hpp>
 #include <tendril/runtime/dump.hpp>
 #include <tendril/runtime/run.hpp>
@@ -45,6 +46,16 @@ void ask_for_end(int signal) {
         std::raise(signal);
     }
     errno = error;
+}
+
+// Unless a hub's callback has been put above it, which will have its end, then.
+void give_back_end(int signal, const struct sigaction& before) noexcept {
+    struct sigaction there {};
+
+    take_from_beneath(signal, ask_for_end, before);
+    if (sigaction(signal, nullptr, &there) == 0 && there.sa_handler == ask_for_end) {
+        sigaction(signal, &before, nullptr);
+    }
 }
 
 }  // namespace
@@ -109,11 +120,12 @@ void stop_handling_signals() noexcept {
         sigaction(signal, &before_dump, nullptr);
     }
     if (interruptible* const run = active.load()) run->give_signals_back();
+    forget_signal_callbacks();
 }
 
 void interruptible::give_signals_back() noexcept {
-    if (std::exchange(handles_int_, false)) sigaction(SIGINT, &before_int, nullptr);
-    if (std::exchange(handles_term_, false)) sigaction(SIGTERM, &before_term, nullptr);
+    if (std::exchange(handles_int_, false)) give_back_end(SIGINT, before_int);
+    if (std::exchange(handles_term_, false)) give_back_end(SIGTERM, before_term);
 }
 
 void interruptible::give_up() noexcept {

@@ -35,7 +35,7 @@ bool handle_by_request(int signal,
                        bool only_if_default);
 
 // Gives back what is handled: SIGINT and SIGTERM of a run(), the last signal for
-// dumps. Safe in the child of a fork.
+// dumps, those that hubs have callbacks for. Safe in the child of a fork.
 void stop_handling_signals() noexcept;
 
 // For the handlers: safe there.

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <memory>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 
 namespace tendril::detail {
@@ -74,6 +75,12 @@ class unique_function<R(Args...)> {
         return actions_->call(&storage_, std::forward<Args>(args)...);
     }
 
+    // Of what it holds. REQUIRES  it holds something.
+    const std::type_info& type() const noexcept {
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): required above
+        return *actions_->type;
+    }
+
     void reset() noexcept {
         if (actions_) std::exchange(actions_, nullptr)->drop(&storage_);
     }
@@ -85,6 +92,7 @@ class unique_function<R(Args...)> {
         R (*call)(void*, Args&&...);
         void (*move)(void* from, void* to) noexcept;
         void (*drop)(void*) noexcept;
+        const std::type_info* type;
     };
 
     template <class Target>
@@ -99,6 +107,7 @@ class unique_function<R(Args...)> {
             source->~Target();
         },
         [](void* at) noexcept { static_cast<Target*>(at)->~Target(); },
+        &typeid(Target),
     };
 
     template <class Target>
@@ -111,6 +120,7 @@ class unique_function<R(Args...)> {
             ::new (to) Target*(*static_cast<Target**>(from));
         },
         [](void* at) noexcept { delete *static_cast<Target**>(at); },
+        &typeid(Target),
     };
 
     void take(unique_function& other) noexcept {

@@ -14,12 +14,14 @@
 #include <tendril/runtime/timeout.hpp>
 
 #include <chrono>
+#include <csignal>
 #include <exception>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "../support/descriptors.hpp"
 #include "everywhere.hpp"
 #include <doctest/doctest.h>
 
@@ -28,6 +30,8 @@ using namespace tendril;
 using test::clean_virtual_time;
 using test::companion;
 using test::holds_everywhere;
+using test::make_pipe;
+using test::two_ends;
 
 TEST_SUITE_BEGIN("kit/everywhere runtime");
 
@@ -297,6 +301,49 @@ TEST_CASE_FIXTURE(clean_virtual_time, "run, with what it leaves over") {
             spawn([] { tendril::sleep(forever); });
             tendril::sleep(1s);
         });
+    });
+}
+
+TEST_CASE_FIXTURE(clean_virtual_time, "wait_readable and wait_writable of a pipe") {
+    const two_ends pipe = make_pipe();
+    holds_everywhere(
+        2,
+        [&] {
+            hub& h = hub::current();
+            const companion writer([&] {
+                h.wait_writable(pipe.out.fd());
+                pipe.out.write("x");
+            });
+            h.wait_readable(pipe.in.fd());
+            pipe.in.read();
+            writer.join();
+            if (h.wait_readable(pipe.in.fd(), h.now())) throw 1;
+        },
+        false);
+    // Every place has been given back.
+    CHECK_FALSE(hub::current().remove_reader(pipe.in.fd()));
+    hub::current().add_reader(pipe.in.fd(), [] {});
+    CHECK(hub::current().remove_reader(pipe.in.fd()));
+}
+
+TEST_CASE_FIXTURE(clean_virtual_time, "readers and signal handlers of a scope") {
+    const two_ends pipe = make_pipe();
+    holds_everywhere(1, [&] {
+        hub& h = hub::current();
+
+        struct removed_at_end {
+            hub& h;
+            int fd;
+
+            ~removed_at_end() {
+                h.remove_reader(fd);
+                h.remove_signal_handler(SIGUSR1);
+            }
+        } const here{h, pipe.in.fd()};
+
+        h.add_reader(pipe.in.fd(), [text = std::string(100, 'x')] {});
+        h.add_signal_handler(SIGUSR1, [text = std::string(100, 'x')] {});
+        yield();
     });
 }
 

@@ -45,6 +45,8 @@ class sleepless_driver final : public detail::driver {
 
     void wait(time_point deadline) override { asked_.push_back(deadline); }
 
+    void listen_to(int /*epoll*/) override {}
+
     bool waiting() const noexcept override { return false; }
 
     bool worth_polling() const noexcept override { return false; }
