@@ -37,6 +37,8 @@ TEST_SUITE_BEGIN("kit/everywhere runtime");
 
 namespace {
 
+class clean_watching_time : test::made_epoll, public clean_virtual_time {};
+
 // A fiber that does not outlive the scope.
 template <class Fiber>
 struct ended {
@@ -304,18 +306,22 @@ TEST_CASE_FIXTURE(clean_virtual_time, "run, with what it leaves over") {
     });
 }
 
-TEST_CASE_FIXTURE(clean_virtual_time, "wait_readable and wait_writable of a pipe") {
+TEST_CASE_FIXTURE(clean_watching_time, "wait_readable and wait_writable of a pipe") {
     const two_ends pipe = make_pipe();
+    // The table has room for both from now on.
+    hub::current().wait_readable(pipe.in.fd(), hub::current().now());
+    hub::current().wait_writable(pipe.out.fd());
     holds_everywhere(
         2,
         [&] {
             hub& h = hub::current();
+            pipe.in.read(1);
             const companion writer([&] {
                 h.wait_writable(pipe.out.fd());
                 pipe.out.write("x");
             });
             h.wait_readable(pipe.in.fd());
-            pipe.in.read();
+            pipe.in.read(1);
             writer.join();
             if (h.wait_readable(pipe.in.fd(), h.now())) throw 1;
         },
@@ -326,7 +332,7 @@ TEST_CASE_FIXTURE(clean_virtual_time, "wait_readable and wait_writable of a pipe
     CHECK(hub::current().remove_reader(pipe.in.fd()));
 }
 
-TEST_CASE_FIXTURE(clean_virtual_time, "readers and signal handlers of a scope") {
+TEST_CASE_FIXTURE(clean_watching_time, "readers and signal handlers of a scope") {
     const two_ends pipe = make_pipe();
     holds_everywhere(1, [&] {
         hub& h = hub::current();
@@ -343,8 +349,11 @@ TEST_CASE_FIXTURE(clean_virtual_time, "readers and signal handlers of a scope") 
 
         h.add_reader(pipe.in.fd(), [text = std::string(100, 'x')] {});
         h.add_signal_handler(SIGUSR1, [text = std::string(100, 'x')] {});
-        yield();
+        const companion other([] { yield(); });
+        other.join();
     });
+    CHECK_FALSE(hub::current().remove_reader(pipe.in.fd()));
+    CHECK_FALSE(hub::current().remove_signal_handler(SIGUSR1));
 }
 
 TEST_SUITE_END();
