@@ -100,10 +100,11 @@ class hub {
 
     // -- descriptors: on this hub's thread only
 
-    // Calls `f` in each turn of the hub in which `fd`, of a pipe, socket, eventfd or
+    // Calls `f` each time that the hub looks and `fd`, of a pipe, socket, eventfd or
     // terminal, can be read without blocking (or has failed, or hung up), until it is
     // removed. One for each descriptor and direction: another takes its place. It has
-    // to be removed before the descriptor is closed.
+    // to be removed before the descriptor is closed. A net::socket that fibers use is
+    // for them alone: that both wait for one descriptor is not noticed.
     // THROWS  fiber_error: second_waiter if a fiber waits there, bad_argument for a
     //         null callback, wrong_thread; std::system_error: bad_file_descriptor,
     //         operation_not_permitted for regular files; std::bad_alloc.

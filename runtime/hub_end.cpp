@@ -64,7 +64,7 @@ bool hub::idle() const noexcept {
     const detail::scheduler& s = scheduler_;
     return s.living.empty() && s.departing.empty() && s.ready.empty() &&
            timers_.empty() && mail_.empty() && !waits_for_descriptors() &&
-           (signals_ == nullptr || !signals_->waiting()) && !has_locals(s.main) &&
+           (signals_ == nullptr || signals_->empty()) && !has_locals(s.main) &&
            !has_locals(s.loop) && s.loop.state != detail::fiber_state::suspended;
 }
 

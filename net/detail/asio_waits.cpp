@@ -47,6 +47,7 @@ class waits_driver final : public io_driver {
     void poll() override { context_.poll(); }
 
     void wait(time_point deadline) override {
+        if (epoll_ && !std::exchange(hears_epoll_, true)) listen_to_epoll();
         if (deadline == never) {
             context_.run_one();
         } else {
@@ -61,7 +62,6 @@ class waits_driver final : public io_driver {
 
     void listen_to(int epoll) override {
         with_std_errors([&] { epoll_.emplace(context_, epoll); });
-        listen_to_epoll();
     }
 
     std::unique_ptr<watch> open(int fd, event_sink& sink) override;
@@ -76,17 +76,19 @@ class waits_driver final : public io_driver {
                          });
     }
 
+    // For one time, and only from wait(): it stays readable until the hub has looked,
+    // and to listen anew at once would keep poll() busy for ever.
     void listen_to_epoll() {
-        epoll_->async_wait(asio::posix::descriptor_base::wait_read,
-                           [this](const boost::system::error_code& ec) {
-                               if (!ec) listen_to_epoll();
-                           });
+        epoll_->async_wait(
+            asio::posix::descriptor_base::wait_read,
+            [this](const boost::system::error_code& /*ec*/) { hears_epoll_ = false; });
     }
 
     asio::io_context context_{1};
     doorbell& bell_;
     asio::posix::stream_descriptor ears_;
     std::optional<asio::posix::stream_descriptor> epoll_;
+    bool hears_epoll_ = false;
     asio::steady_timer alarm_{context_};
 };
 

@@ -37,6 +37,9 @@ class signal_callbacks {
 
     void remove_all() noexcept;
 
+    // Also of those that another hub has by now.
+    bool empty() const noexcept { return calls_.empty(); }
+
     // A signal may still come.
     bool waiting() const noexcept;
 
