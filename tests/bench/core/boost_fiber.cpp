@@ -51,49 +51,6 @@ void spawn_wait(std::uint64_t n, bench::stopwatch& watch) {
     bench::require(ran == n, "a fiber did not run");
 }
 
-template <class Channel, class Take>
-void pass(Channel& channel, std::uint64_t n, bench::stopwatch& watch, Take take) {
-    std::uint64_t sum = 0;
-    fibers::fiber consumer = launch([&] {
-        for (std::uint64_t i = 0; i < n; ++i) sum += take();
-    });
-    fibers::fiber producer = launch([&] {
-        for (std::uint64_t i = 0; i < n; ++i) channel.push(static_cast<int>(i % 7));
-    });
-    producer.join();
-    consumer.join();
-    watch.stop();
-    bench::require(sum == n / 7 * 21 + n % 7 * (n % 7 - 1) / 2, "an item was lost");
-}
-
-template <class Channel>
-std::uint64_t taken(Channel& channel) {
-    int value = 0;
-    bench::require(channel.pop(value) == fibers::channel_op_status::success, "no item");
-    return static_cast<std::uint64_t>(value);
-}
-
-void queue_0(std::uint64_t n, bench::stopwatch& watch) {
-    fibers::unbuffered_channel<int> channel;
-    pass(channel, n, watch, [&] { return taken(channel); });
-}
-
-void queue_64(std::uint64_t n, bench::stopwatch& watch) {
-    fibers::buffered_channel<int> channel(64);
-    pass(channel, n, watch, [&] { return taken(channel); });
-}
-
-void queue_0_limit(std::uint64_t n, bench::stopwatch& watch) {
-    fibers::unbuffered_channel<int> channel;
-    pass(channel, n, watch, [&] {
-        int value = 0;
-        bench::require(
-            channel.pop_wait_for(value, 1h) == fibers::channel_op_status::success,
-            "no item");
-        return static_cast<std::uint64_t>(value);
-    });
-}
-
 void sleep_wake(std::uint64_t n, bench::stopwatch& watch) {
     constexpr std::size_t sleepers = 1000;
     std::size_t started = 0;
@@ -115,9 +72,6 @@ constexpr bench::work all[] = {
     {"yield_1000", yield_ring<1000>},
     {"spawn_wait", spawn_wait<fibers::launch::post>},
     {"spawn_wait:dispatch", spawn_wait<fibers::launch::dispatch>},
-    {"queue_0", queue_0},
-    {"queue_64", queue_64},
-    {"queue_0_limit", queue_0_limit},
     {"sleep_wake", sleep_wake},
 };
 

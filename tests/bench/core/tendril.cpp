@@ -5,7 +5,6 @@
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
 #include <tendril/runtime/watchdog.hpp>
-#include <tendril/sync/queue.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -47,38 +46,6 @@ void spawn_wait(std::uint64_t n, bench::stopwatch& watch) {
     bench::require(ran == n, "a fiber did not run");
 }
 
-template <class Take>
-void pass(tendril::queue<int>& queue,
-          std::uint64_t n,
-          bench::stopwatch& watch,
-          Take take) {
-    std::uint64_t sum = 0;
-    fiber<> consumer = spawn([&] {
-        for (std::uint64_t i = 0; i < n; ++i) sum += static_cast<std::uint64_t>(take());
-    });
-    fiber<> producer = spawn([&] {
-        for (std::uint64_t i = 0; i < n; ++i) queue.put(static_cast<int>(i % 7));
-    });
-    producer.wait();
-    consumer.wait();
-    watch.stop();
-    bench::require(sum == n / 7 * 21 + n % 7 * (n % 7 - 1) / 2, "an item was lost");
-}
-
-template <std::size_t capacity>
-void queue_of(std::uint64_t n, bench::stopwatch& watch) {
-    tendril::queue<int> queue(capacity);
-    pass(queue, n, watch, [&] { return queue.get(); });
-}
-
-void queue_0_limit(std::uint64_t n, bench::stopwatch& watch) {
-    tendril::queue<int> queue(0);
-    pass(queue, n, watch, [&] {
-        const tendril::timeout limit(1h);
-        return queue.get();
-    });
-}
-
 // Deadlines all over the next two hours, among ten thousand that are armed already.
 void timer_arm_cancel(std::uint64_t n, bench::stopwatch& watch) {
     std::minstd_rand random(1);
@@ -116,10 +83,11 @@ void sleep_wake(std::uint64_t n, bench::stopwatch& watch) {
 }
 
 constexpr bench::work all[] = {
-    {"yield_2", yield_ring<2>},       {"yield_2:watchdog", yield_2_watched},
-    {"yield_1000", yield_ring<1000>}, {"spawn_wait", spawn_wait},
-    {"queue_0", queue_of<0>},         {"queue_64", queue_of<64>},
-    {"queue_0_limit", queue_0_limit}, {"timer_arm_cancel", timer_arm_cancel},
+    {"yield_2", yield_ring<2>},
+    {"yield_2:watchdog", yield_2_watched},
+    {"yield_1000", yield_ring<1000>},
+    {"spawn_wait", spawn_wait},
+    {"timer_arm_cancel", timer_arm_cancel},
     {"sleep_wake", sleep_wake},
 };
 

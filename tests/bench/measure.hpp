@@ -22,11 +22,17 @@
 
 namespace bench {
 
-// Processor time: nothing here waits for anything, and what other programs take of the
-// machine is not ours. Work that has something to prepare starts and stops the watch
-// itself; the rest is timed as a whole.
+// Processor time where nobody waits: what other programs take of the machine is not
+// ours then. By the clock where threads wait for each other.
+enum class by { processor, clock };
+
+// Work that has something to prepare starts and stops the watch itself; the rest is
+// timed as a whole.
 class stopwatch {
   public:
+    explicit stopwatch(by what)
+        : clock_(what == by::clock ? CLOCK_MONOTONIC : CLOCK_PROCESS_CPUTIME_ID) {}
+
     void start() { begin_ = now(); }
 
     void stop() { passed_ = now() - begin_; }
@@ -34,12 +40,13 @@ class stopwatch {
     double nanoseconds() const { return passed_; }
 
   private:
-    static double now() {
+    double now() const {
         timespec t{};
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+        clock_gettime(clock_, &t);
         return static_cast<double>(t.tv_sec) * 1e9 + static_cast<double>(t.tv_nsec);
     }
 
+    clockid_t clock_;
     double begin_ = 0;
     double passed_ = 0;
 };
@@ -48,6 +55,7 @@ struct work {
     std::string_view name;
     // REQUIRES  n is a multiple of `batch`.
     void (*run)(std::uint64_t n, stopwatch& watch);
+    by time = by::processor;
 };
 
 inline constexpr std::uint64_t batch = 1000;
@@ -58,7 +66,7 @@ inline void require(bool held, const char* what) {
 }
 
 inline double time_of(const work& w, std::uint64_t n) {
-    stopwatch watch;
+    stopwatch watch(w.time);
     watch.start();
     w.run(n, watch);
     return watch.nanoseconds();
