@@ -12,6 +12,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <latch>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -36,6 +37,17 @@ void mutex_free(std::uint64_t n, bench::stopwatch& watch) {
     }
     watch.stop();
     bench::require(held == n, "a lock was not taken");
+}
+
+// The same work with a thread beside it that does nothing.
+template <void (*run)(std::uint64_t, bench::stopwatch&)>
+void threaded(std::uint64_t n, bench::stopwatch& watch) {
+    std::latch end(1);
+    std::thread other([&] { end.wait(); });
+    watch.start();
+    run(n, watch);
+    end.count_down();
+    other.join();
 }
 
 // Each lets the others run while it holds the mutex, so that they all come to wait.
@@ -187,11 +199,13 @@ void event_1000(std::uint64_t n, bench::stopwatch& watch) {
 
 constexpr bench::work all[] = {
     {"mutex_free", mutex_free},
+    {"mutex_free:threaded", threaded<mutex_free>},
     {"mutex_2", mutex_of<2>},
     {"mutex_8", mutex_of<8>},
     {"queue_0", queue_of<0>},
     {"queue_0:channel", channel_of<0>},
     {"queue_64", queue_of<64>},
+    {"queue_64:threaded", threaded<queue_of<64>>},
     {"queue_64:channel", channel_of<64>},
     {"queue_0_limit", queue_0_limit},
     {"select_4", select_4},
