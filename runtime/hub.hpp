@@ -24,6 +24,7 @@
 #pragma once
 
 #include <tendril/runtime/clock.hpp>
+#include <tendril/runtime/detail/brief_watch.hpp>
 #include <tendril/runtime/detail/callback.hpp>
 #include <tendril/runtime/detail/doorbell.hpp>
 #include <tendril/runtime/detail/mailbox.hpp>
@@ -243,6 +244,7 @@ class hub {
     void look_for_io();
     void sleep_until_something();
     void sleep_by_source(time_point deadline);
+    bool may_count_threads() const noexcept;
     time_point next_look_at_threads() noexcept;
     void wait_unless_called(time_point deadline);
     void wait_for_io(time_point deadline);
@@ -267,6 +269,7 @@ class hub {
     detail::scheduler scheduler_;
     detail::timer_queue timers_;
     detail::mailbox mail_;
+    detail::brief_watch watch_;
     detail::doorbell& bell_;
     std::unique_ptr<detail::readiness> readiness_;       // null before its first use
     std::unique_ptr<detail::signal_callbacks> signals_;  // likewise

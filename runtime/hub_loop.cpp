@@ -12,6 +12,8 @@
 #include <chrono>
 #include <utility>
 
+#include <sys/single_threaded.h>
+
 namespace tendril {
 namespace {
 
@@ -78,11 +80,13 @@ void hub::serve_signals() {
 
 void hub::wait_unless_called(time_point deadline) {
     if (TENDRIL_FAULT(idle_wake)) return;
-    bell_.going_to_sleep();
-    const bool called =
-        !mail_.empty() || requests_seen_ != detail::signal_requests.load();
-    if (!called) wait_for_io(deadline);
-    bell_.awake();
+    bool called = watch_.sees_letter(mail_, deadline);
+    if (!called) {
+        bell_.going_to_sleep();
+        called = !mail_.empty() || requests_seen_ != detail::signal_requests.load();
+        if (!called) wait_for_io(deadline);
+        bell_.awake();
+    }
     just_looked_ = !called;
     // Those who post all the time must not keep it from I/O.
     if (called) look_for_io();
@@ -136,6 +140,7 @@ void hub::run_one(detail::runnable& next) {
 }
 
 void hub::open_letters(detail::letter* l) {
+    if (l != nullptr) watch_.letter_came();
     while (l != nullptr) {
         detail::letter* const following = l->next_letter;
         l->open(*l);
@@ -175,7 +180,8 @@ void hub::sleep_until_something() {
     time_point deadline = timers_.empty() ? never : timers_.next();
     const bool in_vain = deadline == never && mail_.empty() && !waits_for_io() &&
                          (signals_ == nullptr || !signals_->waiting());
-    if (in_vain && hub_internals::tell_of_deadlock(*this)) return;
+    if (in_vain && may_count_threads() && hub_internals::tell_of_deadlock(*this))
+        return;
     if (source_ != nullptr) return sleep_by_source(deadline);
     detail::stack_pool& stacks = scheduler_.stacks;
     if (stacks.may_trim()) {
@@ -186,6 +192,13 @@ void hub::sleep_until_something() {
                                 scheduler_.main.state == detail::fiber_state::parked;
     if (others_may_end) deadline = std::min(deadline, next_look_at_threads());
     wait_unless_called(deadline);
+}
+
+// Counting them is a system call. Where there has been another thread, it is made only
+// when a look at them is due, and not before each sleep between two letters.
+bool hub::may_count_threads() const noexcept {
+    return __libc_single_threaded != 0 || source_ != nullptr ||
+           thread_look_ != duration{};
 }
 
 // All that could still happen would come from other threads; and those may end without
