@@ -6,6 +6,7 @@
 
 #include <mutex>
 #include <string>
+#include <utility>
 
 namespace tendril {
 namespace {
@@ -60,16 +61,23 @@ bool mutex::is_mine() {
 }
 
 bool mutex::lock_as(time_point deadline, wait_queue::interrupts how) {
-    const detail::fiber_core* const me = self();
+    const detail::fiber_core& me = *self();
     std::unique_lock held(lock_);
-    if (owner_ == 0) {
-        give_to(*me);
+    if (owner_ == 0) [[likely]] {
+        give_to(me);
         return true;
     }
-    if (owner_ == me->id) {
+    return lock_when_free(std::move(held), me, deadline, how);
+}
+
+bool mutex::lock_when_free(std::unique_lock<wait_queue::lock> held,
+                           const detail::fiber_core& me,
+                           time_point deadline,
+                           wait_queue::interrupts how) {
+    if (owner_ == me.id) {
         held.unlock();
         detail::fail(errc::already_set,
-                     describe(*me) + " locks a mutex that it holds already");
+                     describe(me) + " locks a mutex that it holds already");
     }
     locking here(*this, how);
     if (deadline == never && how == wait_queue::interrupts::thrown) {
@@ -77,7 +85,7 @@ bool mutex::lock_as(time_point deadline, wait_queue::interrupts how) {
         require_no_cycle(here);
         held.lock();
         if (owner_ == 0) {
-            give_to(*me);
+            give_to(me);
             return true;
         }
     }
@@ -85,22 +93,27 @@ bool mutex::lock_as(time_point deadline, wait_queue::interrupts how) {
 }
 
 void mutex::unlock() {
-    const detail::fiber_core* const me = self();
-    wait_queue::taken_one woken;
+    const detail::fiber_core& me = *self();
     std::unique_lock held(lock_);
-    if (owner_ != me->id) {
-        held.unlock();
-        detail::fail(errc::not_owner,
-                     describe(*me) + " unlocks a mutex that it does not hold");
-    }
+    if (owner_ != me.id) [[unlikely]]
+        fail_not_owner(std::move(held), me);
     if constexpr (detail::fault_points) --detail::mutexes_held;
-    if (line_.empty()) {
-        owner_ = 0;
-        return;
-    }
+    if (!line_.empty()) return hand_on(std::move(held));
+    owner_ = 0;
+}
+
+void mutex::fail_not_owner(std::unique_lock<wait_queue::lock> held,
+                           const detail::fiber_core& me) {
+    held.unlock();
+    detail::fail(errc::not_owner,
+                 describe(me) + " unlocks a mutex that it does not hold");
+}
+
+void mutex::hand_on(std::unique_lock<wait_queue::lock> held) noexcept {
     wait_queue::place& next = line_.take_first();
     give_to(next.fiber);
-    woken.set(next);
+    held.unlock();
+    detail::wake(next);
 }
 
 }  // namespace tendril

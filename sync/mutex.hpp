@@ -64,6 +64,16 @@ class mutex {
 
     bool is_mine();
     bool lock_as(time_point deadline, wait_queue::interrupts how);
+
+    // What is seldom needed, apart, so that the rest is short. `held` is held.
+    [[gnu::noinline]] bool lock_when_free(std::unique_lock<wait_queue::lock> held,
+                                          const detail::fiber_core& me,
+                                          time_point deadline,
+                                          wait_queue::interrupts how);
+    [[noreturn]] static void fail_not_owner(std::unique_lock<wait_queue::lock> held,
+                                            const detail::fiber_core& me);
+    [[gnu::noinline]] void hand_on(std::unique_lock<wait_queue::lock> held) noexcept;
+
     void give_to(const detail::fiber_core& core) noexcept;
 
     wait_queue::lock lock_;
