@@ -93,23 +93,6 @@ void require_home(const fiber_core& core, const char* call) {
             (ended ? ", whose thread has ended" : ", which belongs to another thread"));
 }
 
-void call_links(fiber_core& core) noexcept {
-    // A link that links more to the same fiber has them called after it, not inside it.
-    if (!core.extras || std::exchange(core.extras->calling_links, true)) return;
-    std::list<link_entry>& links = core.extras->links;
-    while (!links.empty()) {
-        // Out of the list first: once it is being called it cannot be unlinked.
-        unique_function<void()> call = std::move(links.front().call);
-        links.pop_front();
-        try {
-            call();
-        } catch (...) {
-            report(std::current_exception(), "a link of a fiber");
-        }
-    }
-    core.extras->calling_links = false;
-}
-
 void drop_start_timer(fiber_core& core) noexcept {
     const std::unique_ptr<start_timer> timer = std::move(core.extras->delayed);
     hub_internals::timers(core.home->owner).disarm(*timer);
@@ -142,6 +125,23 @@ void report_of(const fiber_core& core, const char* what) noexcept {
 }
 
 }  // namespace
+
+void call_links(fiber_core& core) noexcept {
+    // A link that links more to the same fiber has them called after it, not inside it.
+    if (!core.extras || std::exchange(core.extras->calling_links, true)) return;
+    std::list<link_entry>& links = core.extras->links;
+    while (!links.empty()) {
+        // Out of the list first: once it is being called it cannot be unlinked.
+        unique_function<void()> call = std::move(links.front().call);
+        links.pop_front();
+        try {
+            call();
+        } catch (...) {
+            report(std::current_exception(), "a link of a fiber");
+        }
+    }
+    core.extras->calling_links = false;
+}
 
 bool watch_end(fiber_core& core, waiter& w) {
     if (w.fiber.home == core.home) {

@@ -121,10 +121,10 @@ class any_fiber {
     bool cancel(std::exception_ptr error) const;
 
     // Calls `f` when the fiber ends, on its stack (for one that never started, on the
-    // stack of its killer), in the order linked; at once if it has ended. A link may
-    // link others to the same fiber: they follow. What one throws goes to the exception
-    // hook, and the others are still called. Capture a handle of the fiber if the
-    // callback needs its result.
+    // stack of its killer; for one that its thread gives up as it ends, on main's), in
+    // the order linked; at once if it has ended. A link may link others to the same
+    // fiber: they follow. What one throws goes to the exception hook, and the others
+    // are still called. Capture a handle of the fiber if the callback needs its result.
     // THROWS  fiber_error: as cancel(), bad_argument for a null callable;
     //         std::bad_alloc.
     link_id link(detail::unique_function<void()> f) const;
@@ -248,6 +248,9 @@ void finish_fiber(fiber_core& core) noexcept;
 
 // Ends a fiber that has not started: it never will. Its links are called by the caller.
 void end_unstarted(fiber_core& core, std::exception_ptr error) noexcept;
+
+// Calls and forgets the links of a fiber that has ended.
+void call_links(fiber_core& core) noexcept;
 
 // Puts an unstarted fiber into the ready queue at `when`, unless `creator` has ended.
 // THROWS  std::bad_alloc.

@@ -86,6 +86,7 @@ void hub::kill_all() noexcept {
         core.failure = lost_.empty() ? std::exception_ptr() : lost_.back();
         core.failure_seen = true;
         scheduler_.complete(core);
+        detail::call_links(core);
     }
     while (!scheduler_.departing.empty()) {
         detail::fiber_core& core = scheduler_.departing.front();

@@ -234,6 +234,7 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
     for (void (*const wait)() : {+[] { tendril::sleep(forever); }, +[] { yield(); }}) {
         fiber<> immortal;
         std::atomic<int>* on_its_stack = nullptr;
+        int linked = 0;
         on_other_thread([&] {
             hub_internals::set_time_source(hub::current(), &time);
             immortal = spawn([wait, &on_its_stack] {
@@ -246,8 +247,10 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
                     }
                 }
             });
+            immortal.link([&] { ++linked; });
             yield();
         });
+        CHECK(linked == 1);
         REQUIRE(reported.size() == 1);
         CHECK(reported[0].starts_with("thread end: tendril::fiber_error: "));
         CHECK(reported[0].find("thread_end_test.cpp") != std::string::npos);
