@@ -37,9 +37,13 @@
 #include <tendril/sync/dag_pool.hpp>
 #include <tendril/sync/event.hpp>
 #include <tendril/sync/exception_group.hpp>
+#include <tendril/sync/fiber_pool.hpp>
 #include <tendril/sync/flag.hpp>
 #include <tendril/sync/future.hpp>
 #include <tendril/sync/gather.hpp>
+#include <tendril/sync/hub_thread.hpp>
+#include <tendril/sync/interval.hpp>
+#include <tendril/sync/intervals.hpp>
 #include <tendril/sync/latch.hpp>
 #include <tendril/sync/lifo_queue.hpp>
 #include <tendril/sync/mutex.hpp>
@@ -56,6 +60,7 @@
 #include <tendril/sync/semaphore.hpp>
 #include <tendril/sync/shared_mutex.hpp>
 #include <tendril/sync/shield.hpp>
+#include <tendril/sync/spawn_on.hpp>
 #include <tendril/sync/task_group.hpp>
 #include <tendril/sync/wait.hpp>
 #include <tendril/sync/wait_for.hpp>

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/error.hpp>
+#include <tendril/sync/intervals.hpp>
+
+namespace tendril {
+
+void intervals::add(std::string name,
+                    duration period,
+                    const interval_options& o,
+                    interval::callback f) {
+    const auto [at, is_new] = by_name_.try_emplace(name, name, period, o, std::move(f));
+    if (!is_new) {
+        detail::fail(errc::already_set, "duplicate interval with name '" + name + "'");
+    }
+}
+
+bool intervals::stop(const std::string& name) {
+    // Out of the map first: others may look into it meanwhile.
+    auto found = by_name_.extract(name);
+    if (found.empty()) return false;
+    found.mapped().stop();
+    return true;
+}
+
+}  // namespace tendril
