@@ -62,6 +62,7 @@
 #include <tendril/sync/shield.hpp>
 #include <tendril/sync/spawn_on.hpp>
 #include <tendril/sync/task_group.hpp>
+#include <tendril/sync/thread_pool.hpp>
 #include <tendril/sync/wait.hpp>
 #include <tendril/sync/wait_for.hpp>
 #include <tendril/sync/wait_queue.hpp>

@@ -35,11 +35,12 @@ class time_source {
     virtual ~time_source() = default;
     virtual time_point now() noexcept = 0;
 
-    // The hub has nothing to run, no I/O pending, and would sleep until `deadline`.
+    // The hub has nothing to run, waits for no I/O and no work that is done elsewhere,
+    // and would sleep until `deadline`.
     // True: time is `deadline` now, do not sleep.
     virtual bool jump(time_point deadline) noexcept = 0;
 
-    // The hub has slept for this long of real time, for I/O.
+    // The hub has slept for this long of real time, for such things.
     virtual void slept(duration real) noexcept = 0;
 };
 

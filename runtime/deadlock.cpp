@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/runtime/deadlock.hpp>
+#include <tendril/runtime/detail/quiet_threads.hpp>
 #include <tendril/runtime/detail/scheduler.hpp>
 #include <tendril/runtime/detail/signal_requests.hpp>
 #include <tendril/runtime/dump.hpp>
@@ -16,12 +17,13 @@
 namespace tendril {
 namespace {
 
-// Links of the folder: itself, its entry in its parent, and one for each thread.
+// The only one that could do anything. Links of the folder: itself, its entry in its
+// parent, and one for each thread.
 bool only_thread() noexcept {
     struct stat tasks {};
 
-    const auto watchdogs = static_cast<nlink_t>(detail::watchdog_threads.load());
-    return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3 + watchdogs;
+    const auto quiet = static_cast<nlink_t>(detail::quiet_threads.load());
+    return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3 + quiet;
 }
 
 std::string what_is_wrong() {

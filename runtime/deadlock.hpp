@@ -7,8 +7,8 @@
 //     try { tendril::run(program); }
 //     catch (const tendril::deadlock& d) { std::cerr << d.what(); }
 //
-// Only in a process of one thread (a watchdog's does not count): any other one might
-// still post something. Not while
+// Only in a process of one thread: any other one might still post something. (A
+// watchdog's does not count, nor those of a thread_pool that have no work.) Not while
 // somebody waits in hub::run_forever(), whose purpose is to wait for what comes. If the
 // main fiber is out of reach (in a shield), the exception hook is told instead.
 //

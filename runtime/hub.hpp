@@ -252,6 +252,7 @@ class hub {
     void hide_thread() noexcept;  // from watchdogs
     void close() noexcept;
     bool idle() const noexcept;
+    bool waits_for_outside() const noexcept;
     void kill_all() noexcept;
     void abandon(detail::fiber_core& core, const char* how) noexcept;
     void keep_from_running(detail::fiber_core& core) noexcept;

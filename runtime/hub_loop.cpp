@@ -178,7 +178,7 @@ bool hub::waits_for_io() const noexcept {
 
 void hub::sleep_until_something() {
     time_point deadline = timers_.empty() ? never : timers_.next();
-    const bool in_vain = deadline == never && mail_.empty() && !waits_for_io() &&
+    const bool in_vain = deadline == never && mail_.empty() && !waits_for_outside() &&
                          (signals_ == nullptr || !signals_->waiting());
     if (in_vain && may_count_threads() && hub_internals::tell_of_deadlock(*this))
         return;
@@ -209,8 +209,13 @@ time_point hub::next_look_at_threads() noexcept {
     return clock::now() + thread_look_;
 }
 
+// For I/O, or for other threads: for that, nobody knows how long it will take.
+bool hub::waits_for_outside() const noexcept {
+    return waits_for_io() || scheduler_.waiting_elsewhere > 0;
+}
+
 void hub::sleep_by_source(time_point deadline) {
-    const bool idle = mail_.empty() && !waits_for_io();
+    const bool idle = mail_.empty() && !waits_for_outside();
     if (idle && deadline != never && source_->jump(deadline)) return;
     const time_point begin = clock::now();
     wait_unless_called(deadline == never ? never

@@ -28,6 +28,7 @@
 #include <tendril/runtime/detail/fiber_core.hpp>
 #include <tendril/runtime/detail/scheduler.hpp>
 
+#include <cstddef>
 #include <string>
 
 namespace tendril::detail {
@@ -90,6 +91,21 @@ inline bool park_until(waiter& w, time_point deadline) {
     park(w);
     return true;
 }
+
+// As long as it lives, the calling fiber waits for what another thread does for it.
+// That takes its time: a virtual clock does not jump meanwhile, and it is no deadlock.
+class waits_elsewhere {
+  public:
+    waits_elsewhere() : count_(current_scheduler().waiting_elsewhere) { ++count_; }
+
+    waits_elsewhere(const waits_elsewhere&) = delete;
+    waits_elsewhere& operator=(const waits_elsewhere&) = delete;
+
+    ~waits_elsewhere() { --count_; }
+
+  private:
+    std::size_t& count_;
+};
 
 void wake_elsewhere(waiter& w) noexcept;
 

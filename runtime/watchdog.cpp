@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/runtime/detail/backtrace.hpp>
-#include <tendril/runtime/detail/fork_guard.hpp>
+#include <tendril/runtime/detail/quiet_threads.hpp>
 #include <tendril/runtime/detail/thread_probe.hpp>
 #include <tendril/runtime/detail/thread_status.hpp>
 #include <tendril/runtime/error.hpp>
@@ -86,8 +86,6 @@ class watchdog::patrol {
   public:
     explicit patrol(watchdog_options o)
         : options_(std::move(o)), tick_(options_.limit / 4), probe_(options_.signal) {
-        [[maybe_unused]] static const int once =
-            pthread_atfork(nullptr, nullptr, [] { detail::watchdog_threads.store(0); });
         const signals_blocked here;
         thread_ = std::thread([this] { run(); });
     }
@@ -110,15 +108,13 @@ class watchdog::patrol {
     void run() {
         pthread_setname_np(pthread_self(), "tendril-dog");
 
-        // It wakes no fiber, see deadlock.hpp; counted by itself, so that the count is
-        // never above the threads there are.
         struct counted {
-            counted() { detail::watchdog_threads.fetch_add(1); }
+            counted() { detail::add_quiet_thread(); }
 
             counted(const counted&) = delete;
             counted& operator=(const counted&) = delete;
 
-            ~counted() { detail::watchdog_threads.fetch_sub(1); }
+            ~counted() { detail::remove_quiet_thread(); }
         } const this_thread;
 
         std::unique_lock held(mutex_);

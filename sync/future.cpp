@@ -4,6 +4,8 @@
 
 #include <mutex>
 #include <new>
+#include <optional>
+#include <utility>
 
 namespace tendril::detail {
 
@@ -30,6 +32,8 @@ std::exception_ptr future_core::error() noexcept {
 
 bool future_core::join(time_point deadline) {
     if (done()) return true;
+    std::optional<waits_elsewhere> for_others;
+    if (elsewhere_) for_others.emplace();
     auto held = wait_queue::hold_to_wait(lock_);
     if (done()) return true;
     wait_queue::place here("future");
@@ -39,6 +43,7 @@ bool future_core::join(time_point deadline) {
 void future_core::complete(std::exception_ptr error) noexcept {
     wait_queue::taken woken;
     const std::lock_guard held(lock_);
+    if (done()) return;
     error_ = std::move(error);
     done_.store(true, std::memory_order_release);
     while (!line_.empty()) woken.add(line_.take_first());

@@ -67,8 +67,14 @@ class future_core {
     // Its failure, past or to come, is nobody's concern.
     void forgive() noexcept { error_seen_.store(true); }
 
-    // It is over. Once; before it, whoever does the work has put the result in place.
+    // It is over. Before that, whoever does the work has put the result in place. The
+    // first end counts; what comes later goes nowhere.
     void complete(std::exception_ptr error) noexcept;
+
+    // Other threads do the work: see waits_elsewhere. REQUIRES  before it is shared.
+    void set_elsewhere() noexcept { elsewhere_ = true; }
+
+    bool elsewhere() const noexcept { return elsewhere_; }
 
     // `w.told` is called, under a lock, when it ends; false if it has.
     bool watch(waiter& w);
@@ -78,6 +84,7 @@ class future_core {
     wait_queue::lock lock_;
     wait_queue line_;
     intrusive_list<waiter> watches_;
+    bool elsewhere_ = false;
     std::atomic<bool> done_{false};
     std::atomic<bool> error_seen_{false};
     std::exception_ptr error_;
@@ -255,6 +262,18 @@ struct future_access {
     template <class R>
     static std::shared_ptr<future_core> core(const future<R>& f) noexcept {
         return f.state_;
+    }
+
+    // The result, moved out: for who knows that nobody else has a handle.
+    template <class R>
+    static R take(const future<R>& f) {
+        if constexpr (std::is_void_v<R>) {
+            f.finished();
+        } else if constexpr (std::is_reference_v<R>) {
+            return f.finished();
+        } else {
+            return std::move(f.finished());
+        }
     }
 };
 

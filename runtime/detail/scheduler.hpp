@@ -90,6 +90,8 @@ struct scheduler {
         clock::now();  // of the hub's loop: what time it is, roughly
     // I/O calls that succeeded without parking since the last switch.
     unsigned speculated = 0;
+    // Fibers that wait for what other threads do for them, see waits_elsewhere.
+    std::size_t waiting_elsewhere = 0;
     // Set by a watchdog, taken back by every switch.
     std::atomic<bool> unswitched{false};
     // Something to do on the next arrival: a stack to give back, a greenlet that nobody
@@ -216,9 +218,6 @@ struct scheduler {
     void unreferenced(fiber_core& core) noexcept;
     void call_tracer() noexcept;
 };
-
-// Threads of the library's own, which wake no fiber.
-inline std::atomic<int> watchdog_threads{0};
 
 // The first interrupt of `core` that no shield of its own holds off; null if none.
 interrupt* first_due(fiber_core& core) noexcept;

@@ -1,6 +1,7 @@
 // virtual_time.hpp - a clock for tests: time stands still while anything can run, and
-// jumps to the next deadline when this thread's hub is idle and no I/O is pending.
-// While I/O is pending real time passes, since nobody can know how long it will take.
+// jumps to the next deadline when this thread's hub is idle and no I/O is pending, nor
+// work in a thread pool that a fiber waits for. While there is, real time passes, since
+// nobody can know how long it will take.
 //
 //     virtual_time time;
 //     sleep(24h);                       // returns at once

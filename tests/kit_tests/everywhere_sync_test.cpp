@@ -9,12 +9,16 @@
 #include <tendril/sync/mutex.hpp>
 #include <tendril/sync/queue.hpp>
 #include <tendril/sync/semaphore.hpp>
+#include <tendril/sync/thread_pool.hpp>
 
+#include <atomic>
 #include <chrono>
+#include <exception>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "../support/other_thread.hpp"
 #include "everywhere.hpp"
 #include <doctest/doctest.h>
 
@@ -25,6 +29,12 @@ using test::companion;
 using test::holds_everywhere;
 
 TEST_SUITE_BEGIN("kit/everywhere sync");
+
+namespace {
+
+class clean_virtual_threads : test::spare_doorbells, public clean_virtual_time {};
+
+}  // namespace
 
 TEST_CASE_FIXTURE(clean_virtual_time, "mutex: locked, contended, several at once") {
     holds_everywhere(3, [] {
@@ -211,6 +221,42 @@ TEST_CASE_FIXTURE(clean_virtual_time, "queue: who puts is ended") {
             q.put_for(std::string(100, 'x'), 100ms);
         });
     }
+}
+
+TEST_CASE_FIXTURE(clean_virtual_threads,
+                  "thread_pool: all work is over and gone at its end") {
+    holds_everywhere(2, [] {
+        std::atomic<int> calls = 0;
+        std::vector<future<>> all;
+        all.reserve(4);
+        struct look {
+            const std::atomic<int>& calls;
+            const std::vector<future<>>& all;
+            ~look() {
+                if (calls != 0) std::terminate();
+                for (const auto& f : all) {
+                    if (!f.done()) std::terminate();
+                }
+            }
+        } const at_end{calls, all};
+        struct call {
+            explicit call(std::atomic<int>& count) : count(count) { ++count; }
+            call(const call& other) : call(other.count) {}
+            ~call() { --count; }
+            void operator()() const {}
+            std::atomic<int>& count;
+        };
+        thread_pool pool({.threads = 1, .queue = 1});
+        const companion other([&] {
+            for (;;) {
+                blocking(pool, call(calls));
+                tendril::sleep(1s);
+            }
+        });
+        for (int i = 0; i < 4; ++i) all.push_back(pool.submit(call(calls)));
+        if (blocking(pool, [] { return std::string(100, 'x'); }).size() != 100) throw 1;
+        pool.close();
+    });
 }
 
 TEST_SUITE_END();

@@ -119,6 +119,16 @@ TEST_CASE_FIXTURE(clean_end, "work that is dropped undone is an error for who wa
     CHECK(errc_of([&] { f.wait(); }) == errc::abandoned);
 }
 
+TEST_CASE_FIXTURE(clean_end, "only the first of several ends counts") {
+    promise<int> p;
+    const future<int> f = p.get_future();
+    const auto core = detail::future_access::core(f);
+    core->complete(std::make_exception_ptr(greenlet_exit{}));
+    core->complete(nullptr);
+    p.keep(3);
+    CHECK_THROWS_AS(f.wait(), greenlet_exit);
+}
+
 TEST_CASE_FIXTURE(clean_end, "an empty one is an error to use") {
     const future<int> f;
     CHECK_FALSE(f);
