@@ -54,7 +54,7 @@ class hub_thread {
     hub_thread& operator=(const hub_thread&) = delete;
 
     // stop(), and waits for the end of the thread, which nothing interrupts.
-    // REQUIRES  not called on the thread itself.
+    // REQUIRES  not called on the thread itself; every join() has come back.
     ~hub_thread();
 
     // Its hub, also for those who outlive it.

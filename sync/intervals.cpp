@@ -4,7 +4,7 @@
 
 namespace tendril {
 
-void intervals::add(std::string name,
+void intervals::add(const std::string& name,
                     duration period,
                     const interval_options& o,
                     interval::callback f) {

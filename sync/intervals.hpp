@@ -33,12 +33,12 @@ class intervals {
     // Does not park.
     // THROWS  as interval; fiber_error (already_set) if there is one of that name.
     template <class Rep, class Period, class Rep2, class Period2>
-    void schedule(std::string name,
+    void schedule(const std::string& name,
                   std::chrono::duration<Rep, Period> first_delay,
                   std::chrono::duration<Rep2, Period2> period,
                   interval::callback f,
                   missed_ticks missed = missed_ticks::skip) {
-        add(std::move(name), detail::checked_duration(period),
+        add(name, detail::checked_duration(period),
             {.first_delay = detail::checked_duration(first_delay), .missed = missed},
             std::move(f));
     }
@@ -51,7 +51,7 @@ class intervals {
     std::size_t size() const noexcept { return by_name_.size(); }
 
   private:
-    void add(std::string name,
+    void add(const std::string& name,
              duration period,
              const interval_options& o,
              interval::callback f);
