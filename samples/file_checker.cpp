@@ -26,6 +26,7 @@ bool exists(const std::string& path) {
 std::vector<char> exist(const std::vector<std::string>& paths, int concurrency) {
     tendril::semaphore slots(concurrency);
     std::vector<tendril::fiber<char>> checks;
+    checks.reserve(paths.size());
     for (const std::string& path : paths) {
         checks.push_back(tendril::spawn([&slots, &path]() -> char {
             slots.acquire();

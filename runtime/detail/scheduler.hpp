@@ -86,20 +86,18 @@ struct scheduler {
 
     fiber_core* current = nullptr;
     unsigned budget = 0;
-    time_point turn_began =
-        clock::now();  // of the hub's loop: what time it is, roughly
     // I/O calls that succeeded without parking since the last switch.
     unsigned speculated = 0;
-    // Fibers that wait for what other threads do for them, see waits_elsewhere.
-    std::size_t waiting_elsewhere = 0;
+    time_point turn_began =
+        clock::now();  // of the hub's loop: what time it is, roughly
     // Set by a watchdog, taken back by every switch.
     std::atomic<bool> unswitched{false};
     // Something to do on the next arrival: a stack to give back, a greenlet that nobody
     // holds, a tracer to call.
     bool errands = false;
+    unsigned chances = 0;       // left of the turn, if there are any:
+    choices* chance = nullptr;  // a test's, see choices.hpp
     ready_queue ready;
-    choices* chance = nullptr;        // a test's, see choices.hpp
-    unsigned chances = 0;             // left of the turn, if there is one
     fiber_core* heir = nullptr;       // where an ending greenlet goes; null: the hub
     fiber_core* abandoned = nullptr;  // left by a raw switch, and held by nobody
     stack zombie;                     // of the fiber that departed last
@@ -117,19 +115,21 @@ struct scheduler {
     intrusive_list<fiber_core> living;  // started or not, not yet done
     // Changed by its own thread only.
     std::atomic<std::size_t> living_count{0};
+    // Fibers that wait for what other threads do for them, see waits_elsewhere.
+    std::size_t waiting_elsewhere = 0;
     // Done, but links, or destructors of what they leave behind, still run on their
     // stacks, and may park.
     intrusive_list<fiber_core> departing;
     intrusive_list<waiter> watching_departures;
     std::uint64_t next_id;
     stack_pool stacks;
-    bool recording_stack_use = false;           // see stack.hpp
     std::unique_ptr<stack_use_log> stack_uses;  // null before it is first recorded
     std::shared_ptr<const slow_callback_rule> slow_callbacks;  // null: none is told of
     // Once the thread has ended: blocks that others still hold, plus one for the thread
     // itself while it closes. Whoever takes it to zero deletes the hub.
     std::atomic<std::size_t> orphans{0};
-    bool telling = false;  // the exception hook, in a park
+    bool recording_stack_use = false;  // see stack.hpp
+    bool telling = false;              // the exception hook, in a park
     bool ending = false;  // the thread's own code is over; its fibers are being unwound
     std::atomic<bool> closing{false};  // they have been; nothing runs any more
 
