@@ -3,6 +3,7 @@
 #include <tendril/runtime/detail/scheduler.hpp>
 #include <tendril/runtime/detail/signal_requests.hpp>
 
+#include <atomic>
 #include <cstdlib>
 #include <string_view>
 
@@ -12,7 +13,10 @@
 namespace tendril::detail {
 namespace {
 
+std::atomic<bool> had_hub{false};
+
 void in_child() {
+    if (!had_hub.load()) return;
     in_forked_child.store(true);
     if (scheduler* const s = this_scheduler) {
         // Whoever leaves goes to the loop, which will not go on.
@@ -23,10 +27,14 @@ void in_child() {
     stop_handling_signals();
 }
 
+// Not in a function: were another thread in it during the fork, the child would wait
+// for that one to leave it.
+[[maybe_unused]] const int watches_forks = pthread_atfork(nullptr, nullptr, in_child);
+
 }  // namespace
 
 void watch_forks() noexcept {
-    [[maybe_unused]] static const int once = pthread_atfork(nullptr, nullptr, in_child);
+    had_hub.store(true);
 }
 
 void abort_in_child() noexcept {

@@ -17,7 +17,7 @@ namespace tendril::detail {
 // This is such a child.
 inline std::atomic<bool> in_forked_child{false};
 
-// Once for the process, before its first hub.
+// Before the first hub of the process.
 void watch_forks() noexcept;
 
 [[noreturn]] void abort_in_child() noexcept;

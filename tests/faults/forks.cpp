@@ -232,7 +232,7 @@ bool scopes() {
 }
 
 // Nor if there is a watchdog, which is the parent's: the child has none, may make its
-// own, and is told of a deadlock.
+// own, and is told of a deadlock. Wherever the parent's thread was: it has just begun.
 bool dog() {
     auto first = std::make_unique<watchdog>();
     const forked f;

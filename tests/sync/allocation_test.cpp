@@ -162,6 +162,9 @@ TEST_CASE_FIXTURE(clean_end, "a resource_pool allocates nothing once all are mad
 
 TEST_CASE_FIXTURE(clean_end_of_threads, "hand-overs between threads allocate nothing") {
     queue<int> there(1), back(0);
+    // Its room, which it may not need while its thread is quick.
+    there.put(0);
+    there.get();
     std::size_t allocated = 1;
     test::on_threads(2, [&](int thread) {
         constexpr int n = test::repetitions(20'000);
