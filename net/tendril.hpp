@@ -5,6 +5,7 @@
 
 #include <tendril/net/address.hpp>
 #include <tendril/net/listener.hpp>
+#include <tendril/net/process_pool.hpp>
 #include <tendril/net/serve.hpp>
 #include <tendril/net/socket.hpp>
 #include <tendril/runtime/cancel.hpp>

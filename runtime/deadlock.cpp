@@ -3,27 +3,26 @@
 #include <tendril/runtime/detail/quiet_threads.hpp>
 #include <tendril/runtime/detail/scheduler.hpp>
 #include <tendril/runtime/detail/signal_requests.hpp>
+#include <tendril/runtime/detail/thread_status.hpp>
 #include <tendril/runtime/dump.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/fiber.hpp>
 #include <tendril/runtime/hub.hpp>
 
+#include <cstddef>
 #include <sstream>
 #include <string>
 #include <utility>
 
-#include <sys/stat.h>
-
 namespace tendril {
 namespace {
 
-// The only one that could do anything. Links of the folder: itself, its entry in its
-// parent, and one for each thread.
+// The only one that could do anything. Asked twice, since another thread may have given
+// a quiet one something to do, and ended, in between.
 bool only_thread() noexcept {
-    struct stat tasks {};
-
-    const auto quiet = static_cast<nlink_t>(detail::quiet_threads.load());
-    return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3 + quiet;
+    const int quiet = detail::quiet_threads.load();
+    return detail::thread_count() == 1 + static_cast<std::size_t>(quiet) &&
+           detail::quiet_threads.load() == quiet;
 }
 
 std::string what_is_wrong() {

@@ -52,6 +52,7 @@ enum class errc {
     closed,         // get from, or put to, a queue or channel that has been closed
     not_nested,     // a scope was left out of order, by another fiber, or not at all
     forked,         // the process is the child of a fork, and its hubs are its parent's
+    has_threads,    // the process has other threads, so that it must not be forked
 };
 
 // Misuse. what() is a sentence; where it is about fibers, it names them.

@@ -8,6 +8,7 @@
 #include <sstream>
 #include <string>
 
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -80,6 +81,14 @@ std::string descriptor(unsigned long fd) {
 }
 
 }  // namespace
+
+std::size_t thread_count() noexcept {
+    struct stat tasks {};
+
+    if (stat("/proc/self/task", &tasks) != 0) return 0;
+    // Links of the folder: itself, its entry in its parent, and one for each thread.
+    return tasks.st_nlink - 2;
+}
 
 thread_use use_of(pid_t thread) {
     thread_use use;

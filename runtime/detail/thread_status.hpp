@@ -6,6 +6,7 @@
 
 #include <tendril/runtime/clock.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -18,6 +19,9 @@ struct thread_use {
     duration processor{};      // time it has had
     std::uint64_t faults = 0;  // page faults, with and without input
 };
+
+// Threads of this process; 0 if the system does not say.
+std::size_t thread_count() noexcept;
 
 // All zero if the system does not say.
 thread_use use_of(pid_t thread);

@@ -24,6 +24,11 @@ bool awaited::done() const {
     return std::get<shared_core>(it_)->done();
 }
 
+bool awaited::elsewhere() const noexcept {
+    const auto* const f = std::get_if<shared_core>(&it_);
+    return f != nullptr && (*f)->elsewhere();
+}
+
 std::exception_ptr awaited::error() const {
     if (const auto* f = std::get_if<any_fiber>(&it_)) return f->exception();
     return std::get<shared_core>(it_)->error();
@@ -90,6 +95,7 @@ endings::endings(const std::vector<awaited>& them) : them_(them) {
         for (const awaited& one : them) {
             watch& w = watches_.emplace_back(*this, watches_.size());
             if (!one.watch(w)) add(w);
+            elsewhere_ = elsewhere_ || one.elsewhere();
         }
     } catch (...) {
         // The last one may not have come to stand anywhere.
@@ -105,6 +111,8 @@ endings::~endings() {
 }
 
 std::optional<std::size_t> endings::next(time_point deadline) {
+    std::optional<waits_elsewhere> for_others;
+    if (elsewhere_) for_others.emplace();
     auto held = wait_queue::hold_to_wait(lock_);
     while (first_ == nullptr) {
         wait_queue::place here("the end of one of several");

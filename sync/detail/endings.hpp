@@ -33,6 +33,9 @@ class awaited {
 
     bool done() const;
 
+    // Other threads do the work, see waits_elsewhere.
+    bool elsewhere() const noexcept;
+
     // What it ended with; null while it goes on, and after a return. Whoever asks is
     // who was given it.
     std::exception_ptr error() const;
@@ -96,6 +99,7 @@ class endings {
     wait_queue line_;  // of one: who called next()
     watch* first_ = nullptr;
     watch** last_ = &first_;
+    bool elsewhere_ = false;  // one of them is
 };
 
 }  // namespace tendril::detail

@@ -281,19 +281,14 @@ bool pool_state::close(time_point deadline) {
     }
     refuse_more();
     auto held = wait_queue::hold_to_wait(lock_);
-    if (abandoned_) return false;
-    if (present_ > 0) {
+    if (present_ == 0 || abandoned_) {
+        held.unlock();
+    } else {
         const waits_elsewhere for_threads;
         wait_queue::place here("thread_pool::close");
-        if (!closing_.wait(held, here, deadline)) {
-            abandon();
-            return false;
-        }
-    } else {
-        held.unlock();
+        if (!closing_.wait(held, here, deadline)) abandon();
     }
-    join_threads();
-    return true;
+    return join_threads();
 }
 
 void pool_state::close_and_block() noexcept {
@@ -348,8 +343,11 @@ void pool_state::abandon() noexcept {
     const std::exception_ptr error = abandoned_error();
     std::list<std::thread> left;
     {
+        wait_queue::taken woken;
         const std::lock_guard held(lock_);
         closed_ = abandoned_ = true;
+        // Nobody waits for them any more.
+        while (!closing_.empty()) woken.add(closing_.take_first());
         left.splice(left.end(), to_join_);
     }
     for (std::thread& t : left) t.detach();
@@ -357,13 +355,15 @@ void pool_state::abandon() noexcept {
     part_from_running(error);
 }
 
-void pool_state::join_threads() noexcept {
+bool pool_state::join_threads() noexcept {
     std::list<std::thread> ended;
     {
         const std::lock_guard held(lock_);
+        if (abandoned_) return false;
         ended.splice(ended.end(), to_join_);
     }
     for (std::thread& t : ended) t.join();
+    return true;
 }
 
 }  // namespace tendril::detail

@@ -75,7 +75,7 @@ class pool_state : public std::enable_shared_from_this<pool_state> {
     void refuse_more() noexcept;
     void drop_queued(const std::exception_ptr& error) noexcept;
     void part_from_running(const std::exception_ptr& error) noexcept;
-    void join_threads() noexcept;
+    bool join_threads() noexcept;
 
     const thread_pool_options options_;
     mutable wait_queue::lock lock_;

@@ -23,8 +23,9 @@ struct plan {
 thread_local plan mine;
 
 [[maybe_unused]] bool fails() noexcept {
-    if (mine.whose == nullptr || detail::this_scheduler->current != mine.whose)
-        return false;
+    // In the child of a fork there is no scheduler.
+    const detail::scheduler* const s = detail::this_scheduler;
+    if (mine.whose == nullptr || s == nullptr || s->current != mine.whose) return false;
     if (mine.failed) return mine.sticky;
     if (mine.left-- > 0) return false;
     mine.failed = true;

@@ -8,6 +8,7 @@
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
 #include <tendril/sync/event.hpp>
+#include <tendril/sync/gather.hpp>
 #include <tendril/sync/thread_pool.hpp>
 #include <tendril/test/virtual_time.hpp>
 
@@ -212,11 +213,12 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
     blocking(wait_until_asleep, std::ref(hub::current()));
     CHECK_FALSE(sleeper.done());
     CHECK(time.passed() < 1h);
-    // Nor while one waits for room, or for the end.
+    // Nor while one waits for room, for one of several, or for the end.
     thread_pool pool({.threads = 1, .queue = 0});
     hub& here = hub::current();
     const auto work = [&here] { wait_until_asleep(here); };
     pool.submit(work);
+    gather(pool.submit(work), pool.submit(work));
     pool.submit(work);
     pool.close();
     CHECK_FALSE(sleeper.done());

@@ -146,6 +146,21 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
     CHECK(errc_of([&] { running.wait(); }) == errc::abandoned);
 }
 
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "a deadline that passes ends all waits for the pool's end") {
+    const auto stuck = std::make_shared<gate>();
+    const auto ended = stuck->ended;
+    thread_pool pool({.threads = 1});
+    const auto running = pool.submit([stuck] { stuck->pass(); });
+    auto patient = spawn([&] { return pool.close(); });
+    yield();
+    CHECK_FALSE(pool.close_for(5ms));
+    CHECK_FALSE(patient.wait());
+    CHECK(errc_of([&] { running.wait(); }) == errc::abandoned);
+    stuck->open.count_down();
+    ended->wait();
+}
+
 TEST_CASE_FIXTURE(clean_end_of_threads, "a pool's end is not cut short by a kill") {
     std::latch open(1);
     std::atomic<bool> done{false};
