@@ -55,7 +55,7 @@ int main() {
         }
     });
     begun.wait();
-    const bool all_ended = pool.close(10ms);
+    const bool all_ended = pool.close_for(10ms);
     std::printf("closed, %s\n", all_ended ? "all done" : "not all done");
     try {
         pool.submit(square, 7);

@@ -4,11 +4,11 @@
 //     pool.start();
 //     future<page> p = pool.submit(fetch, url);      // of any thread
 //     p.wait();
-//     pool.close();                                  // when all that was submitted is
-//     done
+//     pool.close();                                  // when all tasks have ended
 //
-// Each task is a fiber of the pool's own thread: it may park, and must not block. Tasks
-// begin in the order submitted; those over the number wait for their turn.
+// Each task is a fiber of the pool's own thread: it may park, and must not block (for
+// what does there is submit_blocking). Tasks begin in the order submitted; those over
+// the number wait for their turn.
 //
 // Thread rule: submit() on any thread, in tasks too; close() on any but the pool's own;
 // start() before either.
@@ -23,6 +23,7 @@
 #include <tendril/sync/hub_thread.hpp>
 #include <tendril/sync/semaphore.hpp>
 #include <tendril/sync/spawn_on.hpp>
+#include <tendril/sync/thread_pool.hpp>
 #include <tendril/sync/wait_queue.hpp>
 
 #include <chrono>
@@ -64,6 +65,16 @@ class fiber_pool {
         return thread_->spawn(spawn_options{.where = {}}, std::move(t));
     }
 
+    // The same for a call that blocks its thread: the task waits, in its turn, while a
+    // thread of blocking() makes it (thread_pool.hpp). When the task is killed, a call
+    // that has begun runs on, and what it returns goes nowhere.
+    template <class... Args, detail::spawnable<Args...> F>
+    future<detail::spawn_result<F, Args...>> submit_blocking(F&& f, Args&&... args) {
+        return submit([call = detail::bind_work(std::forward<F>(f),
+                                                std::forward<Args>(args)...)]() mutable
+                      -> decltype(auto) { return blocking(std::move(call)); });
+    }
+
     // Parks until all tasks have ended, and the thread with them. At `deadline` the
     // rest is killed, as at the end of any thread: each gets a second to clean up. From
     // the beginning on, nothing can be submitted. False if tasks have been killed.
@@ -73,7 +84,7 @@ class fiber_pool {
     bool close(time_point deadline = never);
 
     template <class Rep, class Period>
-    bool close(std::chrono::duration<Rep, Period> d) {
+    bool close_for(std::chrono::duration<Rep, Period> d) {
         return close(detail::from_now(d));
     }
 

@@ -1,7 +1,8 @@
 // main.cpp - of every test executable. With TENDRIL_TEST_WATCHDOG in the environment,
 // no case may block its hub; with TENDRIL_TEST_EINTR, a thousand signals a second
-// interrupt what the cases do. With TENDRIL_TEST_TWICE all cases run twice, and the
-// second time may leave neither more mappings nor more stacks than the first.
+// interrupt what the cases do. With TENDRIL_TEST_TWICE all cases run twice,
+// and more often, up to five times, while each time leaves more mappings or stacks than
+// the one before; the last may not.
 //
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/runtime/detail/stack_range.hpp>
@@ -33,16 +34,20 @@ left_over left_now() {
     return {tendril::test::mappings_outside(stacks.begin, stacks.end), stacks.taken};
 }
 
+// What is lost is lost each time; a thread that a pool makes for good, when more calls
+// block at once than ever before, is not made again.
 int run_twice(doctest::Context& cases) {
+    constexpr int most_times = 5;
     if (const int result = cases.run(); result != 0) return result;
-    const left_over once = left_now();
-    const int result = cases.run();
-    const left_over twice = left_now();
-    std::printf("mappings: %ld, and the second time %ld\n", once.mappings,
-                twice.mappings);
-    std::printf("bytes of stacks: %zu, and the second time %zu\n", once.stacks,
-                twice.stacks);
-    if (twice.mappings <= once.mappings && twice.stacks <= once.stacks) return result;
+    left_over before = left_now();
+    for (int times = 2; times <= most_times; ++times) {
+        if (const int result = cases.run(); result != 0) return result;
+        const left_over now = left_now();
+        std::printf("mappings: %ld, and then %ld\n", before.mappings, now.mappings);
+        std::printf("bytes of stacks: %zu, and then %zu\n", before.stacks, now.stacks);
+        if (now.mappings <= before.mappings && now.stacks <= before.stacks) return 0;
+        before = now;
+    }
     std::cout << std::ifstream("/proc/self/maps").rdbuf();
     return 1;
 }

@@ -66,7 +66,7 @@ function judge(workload, above, below, limit, bound,    a, b, i, count, ratio, g
 # On one hub twice as fast as the best of the others; between two as fast as Go.
 function judge_sync(    works, many, k, v, variants) {
     many = split("mutex_free mutex_2 mutex_8 queue_0 queue_64 queue_0_limit select_4 " \
-                 "event_1000", works, " ")
+                 "event_1000 gather_1000 imap_100", works, " ")
     for (k = 1; k <= many; ++k) {
         judge(works[k], "boost_fiber go", "tendril", "at least", 2)
         judge(works[k], "boost_fiber go", "tendril:channel", "at least", 2)

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <latch>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -133,7 +134,7 @@ TEST_CASE_FIXTURE(clean_end_of_threads, "close kills what has not ended in time"
     });
     const auto second = pool.submit([] {});
     begun.wait();
-    CHECK_FALSE(pool.close(0s));
+    CHECK_FALSE(pool.close_for(0s));
     CHECK(cleaned_up);
     CHECK(first.done());
     CHECK_THROWS_AS(first.wait(), greenlet_exit);
@@ -192,6 +193,32 @@ TEST_CASE_FIXTURE(clean_end_of_threads, "tasks may submit tasks") {
     pool.start();
     const auto outer = pool.submit([&] { return pool.submit([] { return 9; }); });
     CHECK(outer.wait().wait() == 9);
+    CHECK(pool.close());
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "a call that blocks leaves the pool to others") {
+    fiber_pool pool(2);
+    pool.start();
+    std::latch go(1);
+    std::thread::id blocked, served;
+    const auto call = pool.submit_blocking(
+        [&](int n) {
+            blocked = std::this_thread::get_id();
+            go.wait();
+            return n + 1;
+        },
+        4);
+    pool.submit([&] {
+        served = std::this_thread::get_id();
+        go.count_down();
+    });
+    CHECK(call.wait() == 5);
+    CHECK(blocked != served);
+    const auto bad = pool.submit_blocking([] { throw std::runtime_error("bad"); });
+    CHECK_THROWS_WITH_AS(bad.wait(), "bad", std::runtime_error);
+    CHECK(errc_of([&] { pool.submit_blocking(std::function<void()>()); }) ==
+          errc::bad_argument);
     CHECK(pool.close());
 }
 

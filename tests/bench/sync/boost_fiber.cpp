@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -19,11 +20,20 @@ namespace {
 using namespace std::chrono_literals;
 namespace fibers = boost::fibers;
 
+fibers::pooled_fixedsize_stack& stacks() {
+    static fibers::pooled_fixedsize_stack all;
+    return all;
+}
+
 template <class F>
 fibers::fiber launch(F&& f) {
-    static fibers::pooled_fixedsize_stack stacks;
-    return fibers::fiber(fibers::launch::post, std::allocator_arg, stacks,
+    return fibers::fiber(fibers::launch::post, std::allocator_arg, stacks(),
                          std::forward<F>(f));
+}
+
+fibers::future<int> item_of(std::uint64_t i) {
+    return fibers::async(fibers::launch::post, std::allocator_arg, stacks(),
+                         [i] { return bench::item(i); });
 }
 
 void mutex_free(std::uint64_t n, bench::stopwatch& watch) {
@@ -170,6 +180,35 @@ void event_1000(std::uint64_t n, bench::stopwatch& watch) {
     watch.stop();
 }
 
+void gather_1000(std::uint64_t n, bench::stopwatch& watch) {
+    constexpr std::uint64_t size = 1000;
+    bench::sum_of_items sum;
+    for (std::uint64_t first = 0; first < n; first += size) {
+        std::vector<fibers::future<int>> all;
+        for (std::uint64_t i = first; i < first + size; ++i) all.push_back(item_of(i));
+        for (auto& f : all) sum.add(f.get());
+    }
+    watch.stop();
+    sum.require_all_of(n);
+}
+
+// A hundred at once at most, and what they return in the order of the items.
+void imap_100(std::uint64_t n, bench::stopwatch& watch) {
+    std::deque<fibers::future<int>> under_way;
+    bench::sum_of_items sum;
+    const auto take = [&] {
+        sum.add(under_way.front().get());
+        under_way.pop_front();
+    };
+    for (std::uint64_t i = 0; i < n; ++i) {
+        if (under_way.size() == 100) take();
+        under_way.push_back(item_of(i));
+    }
+    while (!under_way.empty()) take();
+    watch.stop();
+    sum.require_all_of(n);
+}
+
 constexpr bench::work all[] = {
     {"mutex_free", mutex_free},
     {"mutex_2", mutex_of<2>},
@@ -178,6 +217,8 @@ constexpr bench::work all[] = {
     {"queue_64", queue_64},
     {"queue_0_limit", queue_0_limit},
     {"event_1000", event_1000},
+    {"gather_1000", gather_1000},
+    {"imap_100", imap_100},
     {"queue_0_apart", queue_0_apart, bench::by::clock},
     {"queue_64_apart", queue_64_apart, bench::by::clock},
 };

@@ -5,7 +5,9 @@
 #include <tendril/runtime/timeout.hpp>
 #include <tendril/sync/channel.hpp>
 #include <tendril/sync/event.hpp>
+#include <tendril/sync/gather.hpp>
 #include <tendril/sync/mutex.hpp>
+#include <tendril/sync/pool.hpp>
 #include <tendril/sync/queue.hpp>
 #include <tendril/sync/select.hpp>
 
@@ -14,6 +16,7 @@
 #include <cstddef>
 #include <latch>
 #include <mutex>
+#include <numeric>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -197,6 +200,31 @@ void event_1000(std::uint64_t n, bench::stopwatch& watch) {
     watch.stop();
 }
 
+void gather_1000(std::uint64_t n, bench::stopwatch& watch) {
+    constexpr std::uint64_t size = 1000;
+    bench::sum_of_items sum;
+    for (std::uint64_t first = 0; first < n; first += size) {
+        std::vector<fiber<int>> all;
+        for (std::uint64_t i = first; i < first + size; ++i) {
+            all.push_back(spawn([i] { return bench::item(i); }));
+        }
+        for (const int item : tendril::gather(all)) sum.add(item);
+    }
+    watch.stop();
+    sum.require_all_of(n);
+}
+
+void imap_100(std::uint64_t n, bench::stopwatch& watch) {
+    tendril::pool members(100);
+    bench::sum_of_items sum;
+    std::vector<std::uint64_t> numbers(n);
+    std::iota(numbers.begin(), numbers.end(), 0);
+    watch.start();
+    for (const int item : members.imap(bench::item, numbers)) sum.add(item);
+    watch.stop();
+    sum.require_all_of(n);
+}
+
 constexpr bench::work all[] = {
     {"mutex_free", mutex_free},
     {"mutex_free:threaded", threaded<mutex_free>},
@@ -210,6 +238,8 @@ constexpr bench::work all[] = {
     {"queue_0_limit", queue_0_limit},
     {"select_4", select_4},
     {"event_1000", event_1000},
+    {"gather_1000", gather_1000},
+    {"imap_100", imap_100},
     {"queue_0_apart", queue_apart<0>, bench::by::clock},
     {"queue_0_apart:channel", channel_apart<0>, bench::by::clock},
     {"queue_64_apart", queue_apart<64>, bench::by::clock},

@@ -173,6 +173,49 @@ func event1000(n int, watch *stopwatch) {
 	watch.stop()
 }
 
+func gather1000(n int, watch *stopwatch) {
+	const size = 1000
+	sum := 0
+	for first := 0; first < n; first += size {
+		items := make([]int, size)
+		var all sync.WaitGroup
+		all.Add(size)
+		for i := range items {
+			i := i
+			go func() {
+				defer all.Done()
+				items[i] = item(first + i)
+			}()
+		}
+		all.Wait()
+		for _, v := range items {
+			sum += v
+		}
+	}
+	watch.stop()
+	requireAllOf(n, sum)
+}
+
+// A hundred at once at most, and what they return in the order of the items.
+func imap100(n int, watch *stopwatch) {
+	underWay := make(chan chan int, 100)
+	go func() {
+		for i := 0; i < n; i++ {
+			i := i
+			result := make(chan int, 1)
+			underWay <- result
+			go func() { result <- item(i) }()
+		}
+		close(underWay)
+	}()
+	sum := 0
+	for result := range underWay {
+		sum += <-result
+	}
+	watch.stop()
+	requireAllOf(n, sum)
+}
+
 var works = []work{
 	{"mutex_free", mutexFree, false},
 	{"mutex_2", mutexOf(2), false},
@@ -181,6 +224,8 @@ var works = []work{
 	{"queue_64", pass(64), false},
 	{"select_4", selectOf4, false},
 	{"event_1000", event1000, false},
+	{"gather_1000", gather1000, false},
+	{"imap_100", imap100, false},
 	{"queue_0_apart", passApart(0, false), true},
 	{"queue_0_apart:locked", passApart(0, true), true},
 	{"queue_64_apart", passApart(64, false), true},
