@@ -2,6 +2,7 @@
 #include <tendril/runtime/deadlock.hpp>
 #include <tendril/runtime/detail/quiet_threads.hpp>
 #include <tendril/runtime/detail/scheduler.hpp>
+#include <tendril/runtime/detail/signal_callbacks.hpp>
 #include <tendril/runtime/detail/signal_requests.hpp>
 #include <tendril/runtime/detail/thread_status.hpp>
 #include <tendril/runtime/dump.hpp>
@@ -21,8 +22,13 @@ namespace {
 // a quiet one something to do, and ended, in between.
 bool only_thread() noexcept {
     const int quiet = detail::quiet_threads.load();
-    return detail::thread_count() == 1 + static_cast<std::size_t>(quiet) &&
-           detail::quiet_threads.load() == quiet;
+    if (detail::thread_count() != 1 + static_cast<std::size_t>(quiet)) return false;
+    bool called = false;
+    hub_internals::for_each_hub([&](hub& h) {
+        called = called ||
+                 (hub_internals::quiet(h).is_up() && hub_internals::has_letters(h));
+    });
+    return !called && detail::quiet_threads.load() == quiet;
 }
 
 std::string what_is_wrong() {
@@ -34,6 +40,13 @@ std::string what_is_wrong() {
 }
 
 }  // namespace
+
+bool hub_internals::only_waits(hub& h) noexcept {
+    const detail::scheduler& s = h.scheduler_;
+    return s.living_count == 0 && s.departing.empty() && s.ready.empty() &&
+           h.timers_.empty() && !h.waits_for_io() &&
+           (h.signals_ == nullptr || !h.signals_->waiting());
+}
 
 bool hub_internals::tell_of_deadlock(hub& h) noexcept {
     detail::fiber_core& main = h.scheduler_.main;

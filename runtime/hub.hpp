@@ -28,6 +28,7 @@
 #include <tendril/runtime/detail/callback.hpp>
 #include <tendril/runtime/detail/doorbell.hpp>
 #include <tendril/runtime/detail/mailbox.hpp>
+#include <tendril/runtime/detail/quiet_threads.hpp>
 #include <tendril/runtime/detail/scheduler.hpp>
 #include <tendril/runtime/driver.hpp>
 #include <tendril/runtime/hub_handle.hpp>
@@ -239,6 +240,7 @@ class hub {
     void run_ready();
     void run_by_chance();
     void run_one(detail::runnable& next);
+    detail::letter* take_letters() noexcept;
     void open_letters(detail::letter* l);
     void fire_timers();
     void look_for_io();
@@ -270,6 +272,7 @@ class hub {
     detail::scheduler scheduler_;
     detail::timer_queue timers_;
     detail::mailbox mail_;
+    detail::quiet_mark quiet_;
     detail::brief_watch watch_;
     detail::doorbell& bell_;
     std::unique_ptr<detail::readiness> readiness_;       // null before its first use
@@ -336,6 +339,14 @@ struct hub_internals {
     // Calls f for each hub of the process whose thread is there, and stays so
     // meanwhile.
     static void for_each_hub(const std::function<void(hub&)>& f);
+
+    // See quiet_threads.hpp.
+    static detail::quiet_mark& quiet(hub& h) noexcept { return h.quiet_; }
+
+    // Only a letter can make it do anything. Its own thread.
+    static bool only_waits(hub& h) noexcept;
+
+    static bool has_letters(const hub& h) noexcept { return !h.mail_.empty(); }
 
     // Puts a letter into the hub's mailbox and wakes the hub if it sleeps. Any thread.
     // False if the hub's thread has ended.

@@ -120,7 +120,9 @@ void hub::abandon(detail::fiber_core& core, const char* how) noexcept {
 // What it waits for does not find it any more, nor does the ready queue; and a wake
 // that is on its way from another thread finds it done.
 void hub::keep_from_running(detail::fiber_core& core) noexcept {
-    if (core.state == detail::fiber_state::parked) core.waiting->abort(*core.waiting);
+    // For whoever would hold the end of the wait back.
+    const auto before = std::exchange(core.state, detail::fiber_state::done);
+    if (before == detail::fiber_state::parked) core.waiting->abort(*core.waiting);
     detail::ready_queue others;
     while (!scheduler_.ready.empty()) {
         detail::runnable& r = scheduler_.ready.front();
@@ -132,7 +134,6 @@ void hub::keep_from_running(detail::fiber_core& core) noexcept {
         others.pop_front();
         scheduler_.ready.push_back(r);
     }
-    core.state = detail::fiber_state::done;
 }
 
 void hub::unwind_callback() noexcept {

@@ -36,7 +36,7 @@ void hub::loop() {
         begin_turn();
         run_ready();
         pace_fibers();
-        if (!TENDRIL_FAULT(delay)) open_letters(mail_.take());
+        if (!TENDRIL_FAULT(delay)) open_letters(take_letters());
         if (!TENDRIL_FAULT(delay)) fire_timers();
         if (scheduler_.ready.empty()) {
             sleep_until_something();
@@ -137,6 +137,12 @@ void hub::run_one(detail::runnable& next) {
         detail::require_parent();
         scheduler_.report_tracer();
     }
+}
+
+detail::letter* hub::take_letters() noexcept {
+    if (mail_.empty()) return nullptr;
+    quiet_.lower();
+    return mail_.take();
 }
 
 void hub::open_letters(detail::letter* l) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/runtime/error.hpp>
 #include <tendril/sync/barrier.hpp>
+#include <tendril/sync/detail/checked_size.hpp>
 
 #include <utility>
 
@@ -15,7 +16,8 @@ struct barrier::arrived final : wait_queue::place {
 };
 
 barrier::barrier(std::size_t parties, std::function<void()> completion)
-    : parties_(parties), completion_(std::move(completion)) {
+    : parties_(detail::checked_size(parties, "the parties of a barrier")),
+      completion_(std::move(completion)) {
     if (parties == 0) {
         detail::fail(errc::bad_argument, "a barrier needs one party at least");
     }

@@ -28,7 +28,7 @@ class barrier {
     // `completion` is called at the end of each round by the fiber that arrived last,
     // before any of the others goes on; it may park. What it throws, that fiber throws,
     // and the others go on all the same.
-    // THROWS  fiber_error (bad_argument) for no parties.
+    // THROWS  fiber_error (bad_argument) for no parties, or a number that was negative.
     explicit barrier(std::size_t parties, std::function<void()> completion = {});
     barrier(const barrier&) = delete;
     barrier& operator=(const barrier&) = delete;

@@ -6,7 +6,8 @@
 //
 // Both ends are handles: a copy is one more sender, or receiver. Once the last sender
 // has gone, and what was sent is received, receive() throws; once the last receiver has
-// gone, send() does. An item that could not be sent stays with the caller.
+// gone, send() does, and what nobody has received is destroyed. An item that could not
+// be sent stays with the caller.
 //
 // First in, first out, for items and for those who wait at either end. select() waits
 // for several channels at once: see select.hpp.
@@ -20,11 +21,13 @@
 #include <tendril/runtime/clock.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/sync/detail/channel_state.hpp>
+#include <tendril/sync/detail/checked_size.hpp>
 #include <tendril/sync/detail/selection.hpp>
 #include <tendril/sync/wait_queue.hpp>
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <memory>
 #include <mutex>
@@ -71,9 +74,10 @@ class channel_end {
 
     ~channel_end() {
         if (state_ == nullptr) return;
+        ring<T> left;  // goes without the lock, and may hold ends itself
         wait_queue::taken woken;
         const std::lock_guard held(state_->lock);
-        Count::drop(*state_, woken);
+        Count::drop(*state_, woken, left);
     }
 
     explicit operator bool() const noexcept { return state_ != nullptr; }
@@ -100,8 +104,8 @@ struct count_sender {
         s.add_sender();
     }
 
-    template <class S>
-    static void drop(S& s, wait_queue::taken& woken) noexcept {
+    template <class S, class Items>
+    static void drop(S& s, wait_queue::taken& woken, Items& /*left*/) noexcept {
         s.drop_sender(woken);
     }
 };
@@ -112,9 +116,9 @@ struct count_receiver {
         s.add_receiver();
     }
 
-    template <class S>
-    static void drop(S& s, wait_queue::taken& woken) noexcept {
-        s.drop_receiver(woken);
+    template <class S, class Items>
+    static void drop(S& s, wait_queue::taken& woken, Items& left) noexcept {
+        s.drop_receiver(woken, left);
     }
 };
 
@@ -303,9 +307,12 @@ struct channel_ends {
 };
 
 // `capacity` items of room; 0: each send() waits for its receive(). SIZE_MAX:
-// unlimited. THROWS  std::bad_alloc.
+// unlimited.
+// THROWS  std::bad_alloc; fiber_error (bad_argument) for a capacity that was negative,
+//         but for -1.
 template <class T>
 channel_ends<T> make_channel(std::size_t capacity = 0) {
+    if (capacity != SIZE_MAX) detail::checked_size(capacity, "the room of a channel");
     auto state = std::make_shared<detail::channel_state<T>>(capacity);
     return {sender<T>(state), receiver<T>(state)};
 }

@@ -12,14 +12,15 @@ fiber_pool::fiber_pool(std::ptrdiff_t workers) {
                                              std::to_string(workers) +
                                              " tasks at a time");
     }
-    open_ = std::make_shared<tasks>(workers);
-    over_ = open_->over.get_future();
+    end_ = std::make_shared<ending>();
+    open_ = std::make_shared<tasks>(workers, end_);
 }
 
 void fiber_pool::start() {
     if (!held()) detail::fail(errc::closed, "a closed fiber_pool was started");
     if (thread_) detail::fail(errc::not_startable, "a fiber_pool was started twice");
-    thread_.emplace(hub_thread_options{.name = "fiber_pool"});
+    thread_.emplace(hub_thread_options{.name = "fiber_pool",
+                                       .at_end = [end = end_] { end->come(); }});
 }
 
 std::shared_ptr<fiber_pool::tasks> fiber_pool::held() const noexcept {
@@ -38,6 +39,8 @@ std::shared_ptr<fiber_pool::tasks> fiber_pool::hold() const {
 }
 
 bool fiber_pool::close(time_point deadline) {
+    const detail::scheduler* const s = detail::this_scheduler;
+    if (s != nullptr && s->on_loop()) detail::fail_in_hub("fiber_pool::close");
     if (thread_ && thread_->is_current()) {
         detail::fail(errc::bad_argument, "a task would close the fiber_pool it is of");
     }
@@ -48,11 +51,10 @@ bool fiber_pool::close(time_point deadline) {
     }
     mine = nullptr;
     if (!thread_) return true;
-    // Over without the tasks, if one of them has stopped the hub.
-    const bool all = thread_->done() || over_.join(deadline);
+    end_->over.wait_until(deadline);
     thread_->stop();
     thread_->join();
-    return all;
+    return end_->all_done;
 }
 
 }  // namespace tendril

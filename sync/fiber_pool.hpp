@@ -19,6 +19,7 @@
 #include <tendril/runtime/clock.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/spawn.hpp>
+#include <tendril/sync/flag.hpp>
 #include <tendril/sync/future.hpp>
 #include <tendril/sync/hub_thread.hpp>
 #include <tendril/sync/semaphore.hpp>
@@ -26,6 +27,7 @@
 #include <tendril/sync/thread_pool.hpp>
 #include <tendril/sync/wait_queue.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -61,7 +63,8 @@ class fiber_pool {
             detail::fail(errc::bad_argument, "a fiber_pool was given nothing to call");
         }
         using Call = detail::bound_call<std::decay_t<F>, std::decay_t<Args>...>;
-        task<Call> t{hold(), Call{{std::forward<F>(f), std::forward<Args>(args)...}}};
+        task<Call> t{counted(hold()),
+                     Call{{std::forward<F>(f), std::forward<Args>(args)...}}};
         return thread_->spawn(spawn_options{.where = {}}, std::move(t));
     }
 
@@ -89,27 +92,60 @@ class fiber_pool {
     }
 
   private:
+    // That of the tasks, or of their thread if that comes first.
+    struct ending {
+        void come() noexcept {
+            all_done = under_way == 0;
+            over.set();
+        }
+
+        flag over;
+        std::atomic<long> under_way{0};  // tasks
+        bool all_done = false;           // when the thread came to its end
+    };
+
     // What the tasks have in common. The pool holds it until it is closed, and each
     // task to its end: when it goes, all have ended.
     struct tasks {
-        explicit tasks(std::ptrdiff_t workers) : slots(workers) {}
+        tasks(std::ptrdiff_t workers, std::shared_ptr<ending> end)
+            : slots(workers), end(std::move(end)) {}
 
         tasks(const tasks&) = delete;
         tasks& operator=(const tasks&) = delete;
 
-        ~tasks() { over.keep(); }
+        ~tasks() { end->over.set(); }
 
         semaphore slots;
-        detail::promise<void> over;
+        std::shared_ptr<ending> end;
+    };
+
+    // Counts while it is there.
+    class counted {
+      public:
+        explicit counted(std::shared_ptr<tasks> all) : all_(std::move(all)) {
+            ++all_->end->under_way;
+        }
+
+        counted(counted&& other) noexcept = default;
+        counted& operator=(counted&& other) = delete;
+
+        ~counted() {
+            if (all_) --all_->end->under_way;
+        }
+
+        semaphore& slots() const noexcept { return all_->slots; }
+
+      private:
+        std::shared_ptr<tasks> all_;
     };
 
     template <class Call>
     struct task {
-        std::shared_ptr<tasks> all;
+        counted one;
         Call call;
 
         decltype(auto) operator()() {
-            const slot mine(all->slots);
+            const slot mine(one.slots());
             return call();
         }
     };
@@ -135,7 +171,7 @@ class fiber_pool {
 
     mutable wait_queue::lock lock_;
     std::shared_ptr<tasks> open_;  // under the lock
-    future<> over_;
+    std::shared_ptr<ending> end_;
     std::optional<hub_thread> thread_;
 };
 

@@ -85,6 +85,7 @@ void hub_thread::run(const hub_thread_options& o, beginning& b) noexcept {
     tendril::hub& mine = *b.made;
     b.told.set();
     serve(mine, o.on_error);
+    if (o.at_end) o.at_end();
     // Here, and not when the thread goes, so that whoever waits for it may park.
     hub_internals::close_this_thread();
 }

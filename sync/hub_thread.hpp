@@ -30,6 +30,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -42,6 +43,9 @@ struct hub_thread_options {
     // its main fiber (greenlet_exit excepted). Empty: the process's, see error.hpp.
     // What fibers and callbacks throw goes to the process's in any case.
     exception_hook on_error{};
+    // Is called on that thread when it serves no more, before what is left there is
+    // killed. REQUIRES  does not throw.
+    std::function<void()> at_end{};
 };
 
 class hub_thread {

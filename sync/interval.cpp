@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/runtime/cancel.hpp>
+#include <tendril/runtime/detail/fork_guard.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/sleep.hpp>
@@ -34,6 +35,8 @@ interval::interval(duration period,
 }
 
 interval::~interval() {
+    // The fiber is the parent's.
+    if (detail::in_forked_child) return;
     const uninterrupted here;
     stop();
 }

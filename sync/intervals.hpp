@@ -26,12 +26,14 @@ class intervals {
     intervals() = default;
     intervals(const intervals&) = delete;
     intervals& operator=(const intervals&) = delete;
-    // Stops all of them.
-    ~intervals() = default;
+    // Stops all of them. Parks, and what still runs meanwhile can schedule no more.
+    ~intervals();
 
     // Calls f() once `first_delay` has passed, and then every `period`, until stop().
     // Does not park.
-    // THROWS  as interval; fiber_error (already_set) if there is one of that name.
+    // THROWS  as interval; fiber_error: already_set if there is one of that name,
+    // closed
+    //         in the destructor.
     template <class Rep, class Period, class Rep2, class Period2>
     void schedule(const std::string& name,
                   std::chrono::duration<Rep, Period> first_delay,
@@ -57,6 +59,7 @@ class intervals {
              interval::callback f);
 
     std::map<std::string, interval> by_name_;
+    bool ending_ = false;
 };
 
 }  // namespace tendril

@@ -30,6 +30,7 @@
 
 #include <tendril/runtime/clock.hpp>
 #include <tendril/runtime/error.hpp>
+#include <tendril/sync/detail/checked_size.hpp>
 #include <tendril/sync/detail/ring.hpp>
 #include <tendril/sync/wait_queue.hpp>
 
@@ -52,7 +53,9 @@ class basic_queue {
   public:
     class iterator;
 
-    explicit basic_queue(std::size_t capacity = unbounded) : capacity_(capacity) {}
+    // THROWS  fiber_error (bad_argument) for a room that was negative; -1 is unbounded.
+    explicit basic_queue(std::size_t capacity = unbounded)
+        : capacity_(checked_room(capacity)) {}
 
     basic_queue(const basic_queue&) = delete;
     basic_queue& operator=(const basic_queue&) = delete;
@@ -194,8 +197,10 @@ class basic_queue {
 
     // Makes room for those who wait to put, or gives up room; items over it stay. Does
     // nothing when it is closed.
-    // THROWS  std::bad_alloc; some may have been let in then.
+    // THROWS  std::bad_alloc; some may have been let in then. fiber_error
+    //         (bad_argument), as the constructor.
     void resize(std::size_t capacity) {
+        checked_room(capacity);
         wait_queue::taken woken;
         std::unique_lock held(lock_);
         if (closed_) return;
@@ -336,8 +341,17 @@ class basic_queue {
         held.unlock();
         typename Buffer::room larger(full == 0 ? 8 : 2 * full);
         held.lock();
-        if (items_.capacity() == full) larger = items_.move_into(std::move(larger));
+        if (items_.capacity() != full) return true;
+        larger = items_.move_into(std::move(larger));
+        held.unlock();
+        larger = {};
+        held.lock();
         return true;
+    }
+
+    static std::size_t checked_room(std::size_t capacity) {
+        if (capacity == unbounded) return capacity;
+        return detail::checked_size(capacity, "the room of a queue");
     }
 
     mutable wait_queue::lock lock_;

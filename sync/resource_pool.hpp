@@ -25,6 +25,7 @@
 #include <tendril/runtime/clock.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/hub.hpp>
+#include <tendril/sync/detail/checked_size.hpp>
 #include <tendril/sync/detail/idle_line.hpp>
 #include <tendril/sync/wait_queue.hpp>
 
@@ -56,7 +57,7 @@ class resource_pool {
 
     // Makes `min` of them.
     // THROWS  what `create` throws; fiber_error (bad_argument) if it is null, `min` is
-    //         over `max`, or a duration is negative.
+    //         over `max`, or one of them or a duration is negative.
     explicit resource_pool(std::function<T()> create, resource_pool_options o = {})
         : create_(std::move(create)),
           min_(o.min),
@@ -103,7 +104,9 @@ class resource_pool {
 
     // A larger `max` lets those who wait make more. With a smaller one, idle ones are
     // destroyed, and then those that are put back, until it fits.
+    // THROWS  fiber_error (bad_argument) for a negative one.
     void resize(std::size_t max) {
+        detail::checked_size(max, "the size of a resource_pool");
         entries gone;
         {
             wait_queue::taken woken;
@@ -112,7 +115,7 @@ class resource_pool {
             for (; size_ < max && !line_.empty(); ++size_) {
                 woken.add(line_.take_first());
             }
-            for (auto n = size_; n > max && idle_.size() > 0; --n) {
+            for (; size_ - dying_ > max && idle_.size() > 0; ++dying_) {
                 idle_.take_first(gone);
             }
         }
@@ -153,6 +156,7 @@ class resource_pool {
         if (!create_) {
             detail::fail(errc::bad_argument, "a resource_pool was given no create");
         }
+        detail::checked_size(max_, "the size of a resource_pool");
         if (min_ > max_) {
             detail::fail(errc::bad_argument,
                          "a resource_pool of at least " + std::to_string(min_) +
@@ -197,6 +201,7 @@ class resource_pool {
         const time_point now = hub::current().now();
         idle_.retire(now, size_ - std::min(size_, min_), gone);
         idle_.take(now, gone, got);
+        dying_ += gone.size();
         if (!got.empty()) return true;
         if (size_ - gone.size() >= max_) return false;
         ++size_;
@@ -227,8 +232,20 @@ class resource_pool {
     void destroy(entries& gone) noexcept {
         while (!gone.empty()) {
             gone.pop_front();
+            {
+                const std::lock_guard held(lock_);
+                --dying_;
+            }
             give_right_back();
         }
+    }
+
+    void discard(entries& one) noexcept {
+        {
+            const std::lock_guard held(lock_);
+            dying_ += one.size();
+        }
+        destroy(one);
     }
 
     void put_back(entries& one) noexcept {
@@ -238,8 +255,10 @@ class resource_pool {
             const time_point now = hub::current().now();
             const std::lock_guard held(lock_);
             idle_.retire(now, size_ - std::min(size_, min_), gone);
-            if (size_ - gone.size() > max_ || idle_.is_too_old(one.front(), now)) {
+            dying_ += gone.size();
+            if (size_ - dying_ > max_ || idle_.is_too_old(one.front(), now)) {
                 gone.splice(gone.end(), one);
+                ++dying_;
             } else if (!line_.empty()) {
                 auto& next = static_cast<getting&>(line_.take_first());
                 next.given.splice(next.given.end(), one);
@@ -257,7 +276,8 @@ class resource_pool {
     mutable wait_queue::lock lock_;
     wait_queue line_;
     detail::idle_line<T> idle_;
-    std::size_t size_ = 0;  // idle, in use, being made, being destroyed
+    std::size_t size_ = 0;   // idle, in use, being made, being destroyed
+    std::size_t dying_ = 0;  // the last of these
 };
 
 // A resource in use, put back when this goes.
@@ -285,7 +305,7 @@ class resource_pool<T>::lease {
     T* operator->() const noexcept { return &held_.front().resource; }
 
     // Destroys the resource instead of putting it back. Nothing if there is none.
-    void discard() noexcept { pool_->destroy(held_); }
+    void discard() noexcept { pool_->discard(held_); }
 
   private:
     friend class resource_pool;

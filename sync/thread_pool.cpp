@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/runtime/cancel.hpp>
+#include <tendril/runtime/detail/fork_guard.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/sync/detail/pool_state.hpp>
 #include <tendril/sync/thread_pool.hpp>
@@ -19,7 +20,10 @@ thread_pool::thread_pool(thread_pool_options options)
     : state_(std::make_shared<detail::pool_state>(std::move(options))) {}
 
 thread_pool::~thread_pool() {
-    if (detail::pool_state::own() == state_.get()) {
+    if (detail::in_forked_child) {
+        // The threads are the parent's; what they hold stays as it is.
+        static_cast<void>(new std::shared_ptr(std::move(state_)));
+    } else if (detail::pool_state::own() == state_.get()) {
         state_->abandon();
     } else if (detail::current_scheduler().on_loop()) {
         state_->close_and_block();
@@ -30,6 +34,9 @@ thread_pool::~thread_pool() {
 }
 
 bool thread_pool::close(time_point deadline) {
+    if (detail::current_scheduler().on_loop()) {
+        detail::fail_in_hub("thread_pool::close");
+    }
     // Held: when it is woken, this may be gone.
     const auto state = state_;
     return state->close(deadline);

@@ -12,8 +12,9 @@ bool wait_queue::place::leave_line(detail::waiter& w) noexcept {
     return true;
 }
 
-bool wait_queue::place::stay_in_line(detail::waiter& /*w*/) noexcept {
-    return false;
+// But when its thread gives the fiber up: what it waits for would be lost with it.
+bool wait_queue::place::stay_in_line(detail::waiter& w) noexcept {
+    return w.fiber.state == detail::fiber_state::done && leave_line(w);
 }
 
 }  // namespace tendril

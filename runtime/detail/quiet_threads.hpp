@@ -18,4 +18,26 @@ inline void remove_quiet_thread() noexcept {
     quiet_threads.fetch_sub(1);
 }
 
+// That of a thread with a hub. Down before the thread takes a letter, which may make it
+// do anything: so who finds the mark up, and then no letter, and then as many quiet
+// threads as before, knows that it does nothing.
+class quiet_mark {
+  public:
+    // By the thread itself.
+    void raise() noexcept {
+        up_.store(true);
+        add_quiet_thread();
+    }
+
+    // By the thread, or by whoever is about to wake it.
+    void lower() noexcept {
+        if (is_up() && up_.exchange(false)) remove_quiet_thread();
+    }
+
+    bool is_up() const noexcept { return up_.load(); }
+
+  private:
+    std::atomic<bool> up_{false};
+};
+
 }  // namespace tendril::detail

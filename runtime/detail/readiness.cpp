@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -71,7 +72,11 @@ readiness::~readiness() {
 readiness::side& readiness::place(int fd, direction d, bool for_fiber) {
     if (fd < 0) fail_to_watch(fd, EBADF);
     const auto number = static_cast<std::size_t>(fd);
-    if (number >= entries_.size()) entries_.resize(number + 1);
+    if (number >= entries_.size()) {
+        // The table is as long as the highest number: not for one that is none.
+        if (fcntl(fd, F_GETFD) < 0) fail_to_watch(fd, errno);
+        entries_.resize(number + 1);
+    }
     side& here = entries_[number].sides[index(d)];
     if (here.fiber != nullptr || (for_fiber && here.call != nullptr)) {
         fail_second(fd, d, here);
@@ -138,7 +143,7 @@ void readiness::fail_second(int fd, direction d, const side& first) const {
 
 int readiness::update(int fd) noexcept {
     entry& e = entries_[static_cast<std::size_t>(fd)];
-    epoll_event event{.events = 0, .data = {.fd = fd}};
+    epoll_event event{.events = 0, .data = {}};
     if (e.sides[index(direction::read)].in_use()) event.events |= EPOLLIN;
     if (e.sides[index(direction::write)].in_use()) event.events |= EPOLLOUT;
     if (event.events == 0) {
@@ -149,8 +154,11 @@ int readiness::update(int fd) noexcept {
         return 0;
     }
     // Or the number may be another file's by now, and then it has to be added again.
+    event.data.u64 = mark(fd, e);
     int done = e.registered ? epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event) : -1;
     if (!e.registered || (done != 0 && errno == ENOENT)) {
+        ++e.generation;
+        event.data.u64 = mark(fd, e);
         done = epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
     }
     if (done != 0) return errno;
@@ -167,17 +175,26 @@ bool readiness::serve() noexcept {
         const epoll_event event = events[static_cast<std::size_t>(i)];
         // One that has failed, or hung up, is ready for whatever is tried.
         if ((event.events & ~std::uint32_t{EPOLLOUT}) != 0) {
-            tell(event.data.fd, direction::read);
+            tell(event.data.u64, direction::read);
         }
         if ((event.events & ~std::uint32_t{EPOLLIN}) != 0) {
-            tell(event.data.fd, direction::write);
+            tell(event.data.u64, direction::write);
         }
     }
     return count > 0;
 }
 
-void readiness::tell(int fd, direction d) noexcept {
-    const side& here = entries_[static_cast<std::size_t>(fd)].sides[index(d)];
+std::uint64_t readiness::mark(int fd, const entry& e) noexcept {
+    return std::uint64_t{e.generation} << 32 | static_cast<std::uint32_t>(fd);
+}
+
+// Whoever was told before it in the same batch may have closed the file, and another
+// may have the number.
+void readiness::tell(std::uint64_t marked, direction d) noexcept {
+    const auto fd = static_cast<int>(static_cast<std::uint32_t>(marked));
+    const entry& e = entries_[static_cast<std::size_t>(fd)];
+    if (marked != mark(fd, e)) return;
+    const side& here = e.sides[index(d)];
     if (waiting_fiber* const woken = here.fiber) {
         woken->in_place = false;
         leave(fd, d);

@@ -14,6 +14,7 @@
 #include <tendril/runtime/driver.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -67,7 +68,8 @@ class readiness {
 
     struct entry {
         side sides[2];
-        bool registered = false;  // with the epoll, as far as we know
+        std::uint32_t generation = 0;  // times that it was added to the epoll
+        bool registered = false;       // with it, as far as we know
     };
 
     // Checks that nobody else waits there, makes room. THROWS  as set().
@@ -77,7 +79,8 @@ class readiness {
     // Tells the epoll what is wanted of `fd` now. What went wrong, 0 if nothing.
     int update(int fd) noexcept;
     void leave(int fd, direction d) noexcept;
-    void tell(int fd, direction d) noexcept;
+    static std::uint64_t mark(int fd, const entry& e) noexcept;
+    void tell(std::uint64_t marked, direction d) noexcept;
 
     scheduler& home_;
     int epoll_;

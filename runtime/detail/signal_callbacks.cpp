@@ -72,6 +72,8 @@ void signal_callbacks::set(int signal, std::shared_ptr<standing_callback> call) 
 
     handle_by_request(signal, note, there, false);
     if (there.sa_handler != note) slot(signal).before = there;
+    // One that the owner before has not got to.
+    if (slot(signal).pending.load()) request_from_handler();
 }
 
 bool signal_callbacks::remove(int signal) noexcept {

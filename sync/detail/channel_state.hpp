@@ -99,8 +99,12 @@ class channel_state {
         if (--sender_count_ == 0) close(receivers_, woken);
     }
 
-    void drop_receiver(wait_queue::taken& woken) noexcept {
-        if (--receiver_count_ == 0) close(senders_, woken);
+    // Items that nobody can receive any more are moved to `left`, for the caller to
+    // destroy without the lock.
+    void drop_receiver(wait_queue::taken& woken, ring<T>& left) noexcept {
+        if (--receiver_count_ > 0) return;
+        close(senders_, woken);
+        left.swap(items_);
     }
 
   private:

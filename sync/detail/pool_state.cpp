@@ -33,17 +33,14 @@ struct pool_state::submitting final : wait_queue::place {
 struct pool_state::resting final : wait_queue::place {
     resting()
         : place("thread_pool", true, wait_queue::interrupts::held_back),
-          quiet(this_scheduler->living_count == 0 &&
-                this_scheduler->owner.armed_timers() == 0) {
-        if (quiet) add_quiet_thread();
+          quiet(hub_internals::quiet(this_scheduler->owner)) {
+        if (hub_internals::only_waits(this_scheduler->owner)) quiet.raise();
     }
 
     // It has been taken out of line.
-    void disturb() const noexcept {
-        if (quiet) remove_quiet_thread();
-    }
+    void disturb() const noexcept { quiet.lower(); }
 
-    bool quiet;  // until then; not if fibers of its own may do something
+    quiet_mark& quiet;
     pool_work* given = nullptr;  // null when the pool closes
 };
 

@@ -49,6 +49,12 @@ class ring {
         return item;
     }
 
+    void swap(ring& other) noexcept {
+        std::swap(room_, other.room_);
+        std::swap(first_, other.first_);
+        std::swap(size_, other.size_);
+    }
+
     // Moves into `larger`, and returns the room that was left.
     // REQUIRES  larger holds size() items at least.
     room move_into(room larger) noexcept {

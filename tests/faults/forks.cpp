@@ -11,12 +11,16 @@
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
 #include <tendril/runtime/watchdog.hpp>
+#include <tendril/sync/interval.hpp>
+#include <tendril/sync/thread_pool.hpp>
 
 #include <array>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -231,6 +235,20 @@ bool scopes() {
     return end.exited_with(7) && parent_goes_on();
 }
 
+// Objects that are the parent's go quietly when the child exits.
+bool objects() {
+    static std::optional<thread_pool> pool;
+    static std::optional<interval> ticks;
+    pool.emplace(thread_pool_options{.threads = 1}).submit([] {}).wait();
+    ticks.emplace("ticks", 1h, [] {});
+    const forked f;
+    if (f.in_child()) std::exit(7);
+    const bool right = f.wait().exited_with(7);
+    ticks.reset();
+    pool.reset();
+    return right && parent_goes_on();
+}
+
 // Nor if there is a watchdog, which is the parent's: the child has none, may make its
 // own, and is told of a deadlock. Wherever the parent's thread was: it has just begun.
 bool dog() {
@@ -265,6 +283,7 @@ int main(int argc, char** argv) {
     if (what == "thread") ok = thread();
     if (what == "before") ok = before();
     if (what == "scopes") ok = scopes();
+    if (what == "objects") ok = objects();
     if (what == "dog") ok = dog();
     if (what == "signals") ok = signals();
     return ok ? 0 : 1;

@@ -221,6 +221,7 @@ TEST_CASE_FIXTURE(clean_watching_end, "what cannot be watched is a system_error"
     const int closed = make_pipe().in.fd();
     CHECK(error_of([&] { h.add_reader(closed, [] {}); }) == EBADF);
     CHECK(error_of([&] { h.wait_writable(closed); }) == EBADF);
+    CHECK(error_of([&] { h.add_reader(2'000'000'000, [] {}); }) == EBADF);
     const owned_descriptor file(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
     CHECK(error_of([&] { h.add_reader(file.fd(), [] {}); }) == EPERM);
     CHECK(error_of([&] { h.wait_readable(file.fd()); }) == EPERM);

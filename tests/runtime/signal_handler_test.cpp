@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <latch>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -163,6 +164,26 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
     CHECK(there == "2");
     CHECK_FALSE(h.remove_signal_handler(SIGUSR1));
     CHECK(handled_by(SIG_DFL, SIGUSR1));
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "one that the owner before has not got to is the new owner's") {
+    hub& h = hub::current();
+    std::string here;
+    test::on_other_thread([&] {
+        hub::current().add_signal_handler(SIGUSR1, [&] { here += '1'; });
+        std::raise(SIGUSR1);
+        std::latch looked(1);
+        h.post([&] {
+            // It has looked at what is pending before this.
+            h.add_signal_handler(SIGUSR1, [&] { here += '2'; });
+            looked.count_down();
+        });
+        looked.wait();
+    });
+    turn();
+    CHECK(here == "2");
+    h.remove_signal_handler(SIGUSR1);
 }
 
 TEST_CASE_FIXTURE(clean_end, "what is no signal to handle is a bad argument") {

@@ -5,6 +5,7 @@
 #include <tendril/runtime/timeout.hpp>
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -20,6 +21,7 @@ using test::errc_of;
 using test::look_at_descriptors;
 using test::make_pipe;
 using test::make_socket_pair;
+using test::two_ends;
 
 TEST_SUITE_BEGIN("runtime/hub descriptors");
 
@@ -158,6 +160,36 @@ TEST_CASE_FIXTURE(clean_watching_end,
         yield();
     });
     CHECK(unwound);
+}
+
+TEST_CASE_FIXTURE(clean_watching_end,
+                  "news of a file that is gone are not taken for its successor's") {
+    hub& h = hub::current();
+    two_ends first = make_pipe(), second = make_pipe();
+    std::optional<two_ends> other;
+    int called = 0;
+    // Whichever is called first closes the other one, and a new pipe gets its number.
+    const auto replace = [&](two_ends& mine, two_ends& victim) {
+        h.remove_reader(mine.in.fd());
+        if (other) return;
+        const int number = victim.in.fd();
+        h.remove_reader(number);
+        victim.in.close();
+        other = make_pipe();
+        CHECK(other->in.fd() == number);
+        h.add_reader(number, [&] { ++called; });
+    };
+    h.add_reader(first.in.fd(), [&] { replace(first, second); });
+    h.add_reader(second.in.fd(), [&] { replace(second, first); });
+    first.out.write("1");
+    second.out.write("2");
+    for (int i = 0; i < 3; ++i) look_at_descriptors();
+    REQUIRE(other);
+    CHECK(called == 0);
+    other->out.write("3");
+    look_at_descriptors();
+    CHECK(called > 0);
+    h.remove_reader(other->in.fd());
 }
 
 TEST_SUITE_END();

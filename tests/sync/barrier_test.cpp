@@ -135,6 +135,7 @@ TEST_CASE_FIXTURE(clean_end, "one party fewer: the round may be complete by that
     b.drop();
     CHECK(errc_of([&] { b.drop(); }) == errc::bad_argument);
     CHECK(errc_of([] { barrier(0); }) == errc::bad_argument);
+    CHECK(errc_of([] { barrier(static_cast<std::size_t>(-1)); }) == errc::bad_argument);
     CHECK(b.arrive_and_wait() == 0);
 }
 

@@ -180,4 +180,18 @@ TEST_CASE_FIXTURE(clean_end, "items need only be movable, those left are destroy
     CHECK(witness.use_count() == 1);
 }
 
+TEST_CASE_FIXTURE(clean_end, "what nobody can receive any more is destroyed at once") {
+    struct request {
+        int number;
+        sender<int> reply;
+    };
+
+    auto [to, from] = make_channel<request>(4);
+    auto [reply_to, reply] = make_channel<int>(1);
+    to.send({1, std::move(reply_to)});
+    from = {};
+    CHECK(errc_of([&, &reply = reply] { reply.receive(); }) == errc::closed);
+    CHECK(errc_of([] { make_channel<int>(SIZE_MAX - 1); }) == errc::bad_argument);
+}
+
 TEST_SUITE_END();

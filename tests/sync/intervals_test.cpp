@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/cancel.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/sync/interval.hpp>
@@ -6,6 +7,7 @@
 #include <tendril/test/virtual_time.hpp>
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "../support/clean_end.hpp"
@@ -80,6 +82,27 @@ TEST_CASE_FIXTURE(clean_end, "missed ticks follow the rule that was given") {
         missed_ticks::burst);
     tendril::sleep(4500ms);
     CHECK(calls == 4);
+}
+
+TEST_CASE_FIXTURE(clean_end, "what still ticks while all are stopped finds the end") {
+    const virtual_time from_here;
+    std::optional<errc> refused;
+    bool stopped = true;
+    {
+        intervals timers;
+        // Stopped in the order of the names, the first one slowly.
+        timers.schedule("a", 1s, 1s, [] {
+            const uninterrupted here;
+            tendril::sleep(10s);
+        });
+        timers.schedule("b", 2s, 1s, [&] {
+            refused = errc_of([&] { timers.schedule("c", 1s, 1s, [] {}); });
+            stopped = timers.stop("a");
+        });
+        tendril::sleep(1500ms);
+    }
+    CHECK(refused == errc::closed);
+    CHECK_FALSE(stopped);
 }
 
 TEST_SUITE_END();

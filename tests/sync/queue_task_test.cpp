@@ -166,6 +166,15 @@ TEST_CASE_FIXTURE(clean_items, "task_done once too often is an error") {
     CHECK(q.unfinished_tasks() == 1);
 }
 
+TEST_CASE_FIXTURE(clean_items, "a room that was negative is an error, but for -1") {
+    constexpr auto minus = [](std::size_t n) { return SIZE_MAX - n + 1; };
+    CHECK(errc_of([&] { queue<int> q(minus(2)); }) == errc::bad_argument);
+    queue<int> q(minus(1));
+    CHECK(q.capacity() == unbounded);
+    CHECK(errc_of([&] { q.resize(minus(3)); }) == errc::bad_argument);
+    CHECK(q.capacity() == unbounded);
+}
+
 TEST_CASE_FIXTURE(clean_items, "a callback may say that the last task is done") {
     queue<int> q;
     q.put(1);

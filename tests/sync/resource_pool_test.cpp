@@ -258,6 +258,32 @@ TEST_CASE_FIXTURE(clean_items,
     CHECK(p.size() == 0);
 }
 
+TEST_CASE_FIXTURE(clean_end, "one is kept that comes back while another is destroyed") {
+    const virtual_time from_here;
+    int made = 0;
+    resource_pool<std::shared_ptr<int>> p(
+        [&] {
+            return std::shared_ptr<int>(new int(++made), [](const int* gone) {
+                delete gone;
+                tendril::sleep(1s);
+            });
+        },
+        {.max = 2, .max_age = 10s});
+    std::optional first = p.get();
+    tendril::sleep(8s);
+    std::optional second = p.get();
+    first.reset();
+    tendril::sleep(3s);
+    // Destroys the first, which parks, and makes a third.
+    auto third = spawn([&] { return *p.get().operator*(); });
+    yield();
+    second.reset();
+    third.wait();
+    CHECK(made == 3);
+    CHECK(p.size() == 2);
+    CHECK(p.free() == 2);
+}
+
 TEST_CASE_FIXTURE(clean_end, "a lease that is moved or assigned puts back once") {
     numbers n;
     resource_pool<int> p(n.make());

@@ -24,6 +24,7 @@
 #include "../support/at_end.hpp"
 #include "../support/clean_end.hpp"
 #include "../support/errc_of.hpp"
+#include "../support/hasty_time.hpp"
 #include "../support/hub_threads.hpp"
 #include "../support/other_thread.hpp"
 #include <doctest/doctest.h>
@@ -41,20 +42,6 @@ namespace {
 hub_handle here() {
     return hub::current().handle();
 }
-
-// Waits for nothing, also when the thread ends.
-struct hasty final : detail::time_source {
-    time_point now() noexcept override { return at; }
-
-    bool jump(time_point deadline) noexcept override {
-        at = deadline;
-        return true;
-    }
-
-    void slept(duration) noexcept override {}
-
-    time_point at = clock::now();
-};
 
 // A thread whose hub runs until it is told to stop.
 class hub_in_thread {
@@ -278,7 +265,7 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
                       doctest::skip(test::sanitized)) {
     future<> immortal;
     test::on_other_thread([&] {
-        static hasty time;
+        static test::hasty time;
         hub_internals::set_time_source(hub::current(), &time);
         flag begun;
         immortal = spawn_on(here(), [&] {

@@ -15,6 +15,8 @@
 #include <string>
 #include <thread>
 
+#include "../support/hasty_time.hpp"
+#include "../support/hub_threads.hpp"
 #include "../support/other_thread.hpp"
 #include <doctest/doctest.h>
 
@@ -128,4 +130,34 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
     CHECK(shared.locks_are_free());
     CHECK(shared.s.balance() == 1);
     CHECK(shared.q.empty());
+}
+
+// What such a fiber holds is lost with it, as LeakSanitizer would say.
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "a fiber that has been given up is handed no mutex" *
+                      doctest::skip(test::sanitized)) {
+    mutex m;
+    tendril::condition_variable changed;
+    std::latch waiting(1), locked(1);
+    std::thread other([&] {
+        static test::hasty time;
+        hub_internals::set_time_source(hub::current(), &time);
+        spawn([&] {
+            std::unique_lock held(m);
+            changed.wait(held);
+        });
+        yield();
+        waiting.count_down();
+        locked.wait();
+    });
+    waiting.wait();
+    m.lock();
+    locked.count_down();
+    // Killed, it first waits for the mutex again, which nothing cuts short.
+    other.join();
+    m.unlock();
+    CHECK(m.try_lock());
+    m.unlock();
+    CHECK(reported.size() == 1);
+    reported.clear();
 }

@@ -248,4 +248,13 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
     CHECK(killed);
 }
 
+TEST_CASE_FIXTURE(clean_end_of_threads, "close in a hub callback closes nothing") {
+    thread_pool pool({.threads = 1});
+    std::optional<errc> refused;
+    hub::current().call_soon([&] { refused = errc_of([&] { pool.close(); }); });
+    yield();
+    CHECK(refused == errc::in_hub);
+    CHECK(pool.submit([] { return 1; }).wait() == 1);
+}
+
 TEST_SUITE_END();

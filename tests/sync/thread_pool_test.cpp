@@ -8,12 +8,15 @@
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
 #include <tendril/sync/event.hpp>
+#include <tendril/sync/flag.hpp>
+#include <tendril/sync/spawn_on.hpp>
 #include <tendril/sync/thread_pool.hpp>
 #include <tendril/sync/wait_queue.hpp>
 
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <latch>
 #include <memory>
 #include <optional>
@@ -26,7 +29,10 @@
 #include "../support/hub_threads.hpp"
 #include "../support/other_thread.hpp"
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 using namespace std::chrono_literals;
 using namespace tendril;
@@ -335,6 +341,59 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
     event<int> later;
     pool.submit([&] { spawn_after(5ms, [&] { later.send(5); }); });
     CHECK(later.wait() == 5);
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "a thread without work that may be told something is no deadlock" *
+                      doctest::skip(test::under_tsan)) {
+    std::array<int, 2> ends{};
+    REQUIRE(pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC) == 0);
+    {
+        thread_pool pool({.threads = 1});
+        const auto there = pool.submit([] { return hub::current().handle(); }).wait();
+        // By a letter,
+        CHECK(spawn_on(there, [] {
+                  tendril::sleep(20ms);
+                  return 7;
+              }).wait() == 7);
+        // by a descriptor,
+        flag told;
+        pool.submit([&] {
+                hub& h = hub::current();
+                h.add_reader(ends[0], [&] {
+                    h.remove_reader(ends[0]);
+                    told.set();
+                });
+            })
+            .wait();
+        const pid_t writer = fork();
+        if (writer == 0) {
+            usleep(20'000);
+            _exit(write(ends[1], "x", 1) == 1 ? 0 : 1);
+        }
+        CHECK_NOTHROW(told.wait());
+        waitpid(writer, nullptr, 0);
+        // and by a signal.
+        event<> signalled;
+        const pid_t self = getpid();
+        pool.submit([&] {
+                hub& h = hub::current();
+                h.add_signal_handler(SIGUSR1, [&] {
+                    h.remove_signal_handler(SIGUSR1);
+                    signalled.send();
+                });
+            })
+            .wait();
+        const pid_t sender = fork();
+        if (sender == 0) {
+            usleep(20'000);
+            _exit(kill(self, SIGUSR1));
+        }
+        CHECK_NOTHROW(signalled.wait());
+        waitpid(sender, nullptr, 0);
+    }
+    close(ends[0]);
+    close(ends[1]);
 }
 
 TEST_SUITE_END();
