@@ -122,6 +122,9 @@ void process_crew::serve_calls(std::optional<worker>& own) {
 }
 
 int process_crew::lose(std::optional<worker>& own, bool now) noexcept {
+    // Others may have it: a process that the worker has forked, or this one has.
+    std::error_code ec;
+    own->socket.shutdown(net::shutdown_mode::both, ec);
     own->socket = net::socket();
     return zygote_.bury(std::exchange(own, std::nullopt)->process, now);
 }

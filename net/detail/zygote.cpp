@@ -131,10 +131,10 @@ int wait_for_end(pid_t worker, bool now) noexcept {
     constexpr int looks = 1000;
     for (int look = 0;; ++look) {
         int status = -1;
+        if (look == looks) kill(worker, SIGKILL);
         const pid_t ended = waitpid(worker, &status, look < looks ? WNOHANG : 0);
         if (ended == worker) return status;
         if (ended < 0 && errno != EINTR) return -1;
-        if (look == looks) kill(worker, SIGKILL);
         const timespec millisecond{.tv_sec = 0, .tv_nsec = 1'000'000};
         nanosleep(&millisecond, nullptr);
     }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <tendril/net/detail/io_driver.hpp>
 #include <tendril/net/process_pool.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/fiber.hpp>
@@ -14,11 +13,9 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
-#include <fstream>
 #include <latch>
 #include <memory>
 #include <optional>
@@ -28,18 +25,21 @@
 #include <thread>
 #include <vector>
 
-#include "../support/clean_end.hpp"
 #include "../support/errc_of.hpp"
 #include "../support/hub_threads.hpp"
 #include "../support/other_thread.hpp"
+#include "../support/pool_processes.hpp"
 #include <doctest/doctest.h>
 #include <fcntl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 using namespace std::chrono_literals;
 using namespace tendril;
+using test::clean_pool_end;
 using test::errc_of;
+using test::has_children;
+using test::is_gone;
+using test::state_of;
 using test::virtual_time;
 
 // ThreadSanitizer has a thread of its own, so that nothing can be forked.
@@ -47,15 +47,8 @@ TEST_SUITE_BEGIN("net/process_pool" * doctest::skip(test::under_tsan));
 
 namespace {
 
-// Its descriptors stay open; made before clean_end counts.
-class made_driver {
-  public:
-    made_driver() { detail::current_io_driver(); }
-};
-
-class clean_pool_end : made_driver, public test::clean_end {};
-
-class clean_pool_end_of_threads : made_driver, public test::clean_end_of_threads {};
+class clean_pool_end_of_threads : test::made_driver,
+                                  public test::clean_end_of_threads {};
 
 using bytes = process_pool::bytes;
 
@@ -100,22 +93,6 @@ std::string text_of(std::span<const std::byte> b) {
     std::transform(b.begin(), b.end(), text.begin(),
                    [](std::byte c) { return static_cast<char>(c); });
     return text;
-}
-
-bool is_gone(pid_t process) {
-    return kill(process, 0) != 0 && errno == ESRCH;
-}
-
-// 'Z': it has ended, and its parent has not asked for it.
-char state_of(pid_t process) {
-    std::ifstream file("/proc/" + std::to_string(process) + "/stat");
-    std::string all;
-    std::getline(file, all);
-    return all.at(all.rfind(')') + 2);
-}
-
-bool has_children() {
-    return waitpid(-1, nullptr, WNOHANG) >= 0 || errno != ECHILD;
 }
 
 }  // namespace
