@@ -67,11 +67,11 @@ process_pool::process_pool(process_pool_options options)
                                              std::to_string(options.processes) +
                                              " processes");
     }
-    crew_ = std::make_shared<detail::process_crew>(
-        static_cast<std::size_t>(options.processes));
+    crew_ = detail::process_crew::make(static_cast<std::size_t>(options.processes));
 }
 
 process_pool::~process_pool() {
+    if (!crew_) return;  // a worker, forked before it was there
     if (!crew_->is_ours()) {
         // The child of a fork: the workers are its parent's.
         static_cast<void>(new std::shared_ptr(std::move(crew_)));
@@ -81,10 +81,15 @@ process_pool::~process_pool() {
         const uninterrupted here;
         crew->close(detail::after(hub::current().now(), grace));
     };
-    if (detail::current_scheduler().on_loop()) {
-        spawn_n(end);
-    } else {
+    if (!detail::current_scheduler().on_loop()) {
         end();
+        return;
+    }
+    crew_->refuse_more();
+    try {
+        spawn_n(end);
+    } catch (const std::exception&) {
+        // Then nobody waits: the crew ends when its work does.
     }
 }
 

@@ -39,6 +39,13 @@ bool has_gone(const net::socket& worker) noexcept {
            !would_block(errno);
 }
 
+// Others may have it: a process that the worker has forked, or this one has.
+void shut_down(net::socket& worker) noexcept {
+    std::error_code ec;
+    worker.shutdown(net::shutdown_mode::both, ec);
+    worker = net::socket();
+}
+
 remote_error error_in(byte_view reply) {
     auto type = take_value<std::string>(reply);
     return {std::move(type), take_value<std::string>(reply)};
@@ -46,17 +53,66 @@ remote_error error_in(byte_view reply) {
 
 }  // namespace
 
-process_crew::process_crew(std::size_t workers)
-    : owner_(getpid()), zygote_(work_for_parent), serving_(workers) {
+// One of its fibers. Made before the fiber is, so that one that never begins is counted
+// out as well.
+class process_crew::member {
+  public:
+    member(std::shared_ptr<process_crew> crew, worker own) noexcept
+        : crew_(std::move(crew)), own_(std::move(own)) {
+        ++crew_->serving_;
+    }
+
+    member(member&&) noexcept = default;
+    member& operator=(member&&) = delete;
+
+    ~member() {
+        if (!crew_ || !crew_->is_ours()) return;
+        if (!begun_) {
+            // This may be a hub callback, where nothing parks. Its worker is idle, and
+            // ends by itself; the zygote's end is the last of it.
+            shut_down(own_->socket);
+        } else if (own_) {
+            const uninterrupted here;
+            crew_->lose(own_, !by_itself_);
+        }
+        crew_->count_out();
+    }
+
+    void serve() {
+        begun_ = true;
+        crew_->serve_calls(own_);
+        by_itself_ = true;
+    }
+
+  private:
+    std::shared_ptr<process_crew> crew_;  // null: moved from
+    std::optional<worker> own_;
+    bool begun_ = false;
+    bool by_itself_ = false;
+};
+
+process_crew::process_crew() : owner_(getpid()), zygote_(work_for_parent) {}
+
+std::shared_ptr<process_crew> process_crew::make(std::size_t workers) {
+    const std::shared_ptr<process_crew> made(new process_crew);
+    made->start(made, workers);
+    return made;
+}
+
+void process_crew::start(const std::shared_ptr<process_crew>& self,
+                         std::size_t workers) {
     std::vector<worker> made;
     while (made.size() < workers) made.push_back(make_worker());
     // What is not in there could not be called back.
     fibers_.reserve(workers);
+    // They live as long as the pool does, whatever limits its maker has.
+    const uninterrupted here;
     try {
         for (worker& w : made) {
-            fibers_.push_back(
-                spawn({.name = "process_pool"},
-                      [this, own = std::move(w)]() mutable { serve(std::move(own)); }));
+            fibers_.push_back(spawn({.name = "process_pool"},
+                                    [own = member(self, std::move(w))]() mutable {
+                                        member(std::move(own)).serve();
+                                    }));
         }
     } catch (...) {
         // They have not begun, and never will.
@@ -86,24 +142,11 @@ bool process_crew::put(std::shared_ptr<process_call> call) {
 
 // -- the fiber of a worker
 
-void process_crew::serve(std::optional<worker> own) {
-    // The last one out: nobody does what is left.
-    struct leave {
-        process_crew& of;
-        std::optional<worker>& own;
-        bool by_itself = false;
-
-        ~leave() {
-            const uninterrupted here;
-            if (own) of.lose(own, !by_itself);
-            if (--of.serving_ > 0) return;
-            of.calls_.close();
-            of.drop_calls();
-        }
-    } at_end{*this, own};
-
-    serve_calls(own);
-    at_end.by_itself = true;
+// The last one out: nobody does what is left.
+void process_crew::count_out() noexcept {
+    if (--serving_ > 0) return;
+    calls_.close();
+    drop_calls();
 }
 
 void process_crew::serve_calls(std::optional<worker>& own) {
@@ -122,10 +165,7 @@ void process_crew::serve_calls(std::optional<worker>& own) {
 }
 
 int process_crew::lose(std::optional<worker>& own, bool now) noexcept {
-    // Others may have it: a process that the worker has forked, or this one has.
-    std::error_code ec;
-    own->socket.shutdown(net::shutdown_mode::both, ec);
-    own->socket = net::socket();
+    shut_down(own->socket);
     return zygote_.bury(std::exchange(own, std::nullopt)->process, now);
 }
 

@@ -20,14 +20,18 @@ namespace tendril::detail {
 
 class process_crew {
   public:
-    explicit process_crew(std::size_t workers);
+    // Kept by its fibers, too, until they are over.
+    static std::shared_ptr<process_crew> make(std::size_t workers);
+
     process_crew(const process_crew&) = delete;
     process_crew& operator=(const process_crew&) = delete;
-    // REQUIRES  it is closed, or this is the child of a fork.
     ~process_crew() = default;
 
     // False if it is closed.
     bool put(std::shared_ptr<process_call> call);
+
+    // No more calls: the fibers end by themselves when they have done what there is.
+    void refuse_more() noexcept { calls_.close(); }
 
     // See process_pool::close().
     bool close(time_point deadline);
@@ -41,8 +45,12 @@ class process_crew {
         net::socket socket;
     };
 
-    void serve(std::optional<worker> own);
+    class member;
+
+    process_crew();
+    void start(const std::shared_ptr<process_crew>& self, std::size_t workers);
     void serve_calls(std::optional<worker>& own);
+    void count_out() noexcept;
     void do_call(std::optional<worker>& own, process_call& call);
     int lose(std::optional<worker>& own, bool now) noexcept;
     void drop_calls() noexcept;
@@ -52,7 +60,7 @@ class process_crew {
     const pid_t owner_;
     zygote zygote_;
     queue<std::shared_ptr<process_call>> calls_;
-    std::size_t serving_;
+    std::size_t serving_ = 0;
     std::vector<fiber<>> fibers_;
 };
 

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/net/process_pool.hpp>
+#include <tendril/runtime/cancel.hpp>
 #include <tendril/runtime/error.hpp>
+#include <tendril/runtime/fiber.hpp>
 #include <tendril/runtime/hub.hpp>
+#include <tendril/runtime/run.hpp>
+#include <tendril/runtime/sleep.hpp>
+#include <tendril/sync/event.hpp>
 
 #include <chrono>
 #include <csignal>
-#include <vector>
+#include <memory>
+#include <optional>
 
 #include "../support/errc_of.hpp"
 #include "../support/hub_threads.hpp"
@@ -27,6 +33,10 @@ TEST_SUITE_BEGIN("net/process_pool fault" * doctest::skip(test::under_tsan));
 namespace {
 
 void nothing() {}
+
+int stuck() {
+    for (;;) pause();
+}
 
 // Of this process, until it is destroyed.
 class forked_child {
@@ -62,6 +72,65 @@ TEST_CASE_FIXTURE(clean_pool_end, "a forked child that has the sockets delays no
     pool.submit(&nothing).wait();
     const forked_child child;
     CHECK(pool.close_for(800ms));
+}
+
+TEST_CASE_FIXTURE(clean_pool_end,
+                  "a pool destroyed in a hub callback as its thread's fibers end") {
+    run([] {
+        auto* const pool = new process_pool({.processes = 2});
+        pool->submit(&nothing).wait();
+        hub::current().call_soon([pool] { delete pool; });
+        yield();
+    });
+    while (has_children()) yield();
+}
+
+TEST_CASE_FIXTURE(clean_pool_end,
+                  "a pool destroyed in a hub callback as all fibers are killed") {
+    auto* const pool = new process_pool({.processes = 2});
+    pool->submit(&nothing).wait();
+    hub::current().call_soon([pool] { delete pool; });
+    yield();
+    for (const auto& f : all_fibers()) f.kill();
+    while (has_children()) yield();
+}
+
+TEST_CASE_FIXTURE(clean_pool_end, "a pool destroyed in a hub callback takes no more") {
+    auto pool = std::make_unique<process_pool>(process_pool_options{.processes = 1});
+    const auto hanging = pool->submit(&stuck);
+    yield();
+    event<std::optional<errc>> told;
+    hub::current().call_soon([&] {
+        pool = nullptr;
+        told.send(std::nullopt);
+    });
+    told.wait();
+    for (const auto& f : all_fibers()) f.kill();
+    CHECK(errc_of([&] { hanging.wait(); }) == errc::abandoned);
+    while (has_children()) yield();
+}
+
+TEST_CASE_FIXTURE(clean_pool_end, "a pool whose fibers never began refuses calls") {
+    {
+        process_pool pool({.processes = 2});
+        const auto before = pool.submit(&getpid);
+        for (const auto& f : all_fibers()) f.kill();
+        CHECK(errc_of([&] { pool.submit(&getpid).join_for(1s); }) == errc::closed);
+        CHECK(before.join_for(1s));
+        CHECK(errc_of([&] { before.wait(); }) == errc::abandoned);
+        yield();  // their stacks go in their turn
+    }
+    CHECK_FALSE(has_children());
+}
+
+TEST_CASE_FIXTURE(clean_pool_end, "a pool may outlive the scope that it was made in") {
+    std::optional<process_pool> pool;
+    move_on_after(20ms, [&] {
+        pool.emplace(process_pool_options{.processes = 1});
+        pool->submit(&nothing).wait();
+    });
+    tendril::sleep(40ms);
+    CHECK(errc_of([&] { pool->submit(&nothing).wait(); }) == std::nullopt);
 }
 
 TEST_SUITE_END();
