@@ -7,8 +7,9 @@
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/spawn.hpp>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <cstdint>
 #include <exception>
 #include <span>
 #include <string>
@@ -21,15 +22,28 @@
 namespace tendril::detail {
 namespace {
 
-// Fills it; false if the worker has gone.
-bool recv_all(net::socket& from, std::span<std::byte> to) {
-    while (!to.empty()) {
+// Appends so many; false if the worker has gone. Takes little more memory than what has
+// come: what was announced may never be.
+bool recv_more(net::socket& from, byte_string& to, std::size_t count) {
+    constexpr std::size_t most_ahead = std::size_t{1} << 20;
+    std::size_t got = to.size();
+    const std::size_t end = got + count;
+    while (got < end) {
+        if (got == to.size()) to.resize(got + std::min(end - got, most_ahead));
         std::error_code ec;
-        const std::size_t n = from.recv(to, ec);
+        const std::size_t n = from.recv(std::span(to).subspan(got), ec);
         if (ec || n == 0) return false;
-        to = to.subspan(n);
+        got += n;
     }
     return true;
+}
+
+reply_header header_in(byte_view reply) {
+    constexpr std::uint64_t most = PTRDIFF_MAX / 2;
+    const auto about = take_plain<reply_header>(reply);
+    if (about.failed <= 1 && about.size <= most) return about;
+    throw std::system_error(std::make_error_code(std::errc::protocol_error),
+                            "the reply of a worker process");
 }
 
 // While nothing is asked of it, it has nothing to say but that.
@@ -190,12 +204,9 @@ std::optional<byte_string> process_crew::exchange(worker& with,
     std::error_code ec;
     with.socket.send_all(std::as_bytes(std::span(&header, 1)), ec);
     if (!ec) with.socket.send_all(std::span(call.request), ec);
-    byte_string reply(sizeof(reply_header));
-    if (ec || !recv_all(with.socket, reply)) return std::nullopt;
-    reply_header about{};
-    std::memcpy(&about, reply.data(), sizeof about);
-    reply.resize(sizeof about + about.size);
-    if (!recv_all(with.socket, std::span(reply).subspan(sizeof about))) {
+    byte_string reply;
+    if (ec || !recv_more(with.socket, reply, sizeof(reply_header)) ||
+        !recv_more(with.socket, reply, header_in(reply).size)) {
         return std::nullopt;
     }
     return reply;

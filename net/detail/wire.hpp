@@ -68,8 +68,9 @@ void write_value(byte_string& to, const T& value) {
 template <crosses_processes T>
 T take_value(byte_view& from) {
     if constexpr (byte_sequence<T>) {
-        T value(take_plain<std::uint64_t>(from), {});
-        const byte_view bytes = take_bytes(from, value.size());
+        const auto count = take_plain<std::uint64_t>(from);
+        const byte_view bytes = take_bytes(from, count);
+        T value(bytes.size(), {});
         if (!bytes.empty()) std::memcpy(value.data(), bytes.data(), bytes.size());
         return value;
     } else {
