@@ -5,10 +5,12 @@
 #include <tendril/net/process_pool.hpp>
 #include <tendril/runtime/cancel.hpp>
 #include <tendril/runtime/error.hpp>
+#include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/spawn.hpp>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <span>
@@ -46,19 +48,34 @@ reply_header header_in(byte_view reply) {
                             "the reply of a worker process");
 }
 
-// While nothing is asked of it, it has nothing to say but that.
-bool has_gone(const net::socket& worker) noexcept {
-    char byte = 0;
-    return recv(worker.native_handle(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) >= 0 ||
-           !would_block(errno);
-}
-
 // Others may have it: a process that the worker has forked, or this one has.
 void shut_down(net::socket& worker) noexcept {
     std::error_code ec;
     worker.shutdown(net::shutdown_mode::both, ec);
     worker = net::socket();
 }
+
+// As long as it lives, the end of a worker's process ends what is waited for on its
+// socket, whoever else has that.
+class death_watch {
+  public:
+    death_watch(const process_handle& process, const net::socket& socket)
+        : fd_(process.fd()) {
+        if (fd_ < 0) return;
+        hub::current().add_reader(
+            fd_, [to = socket.native_handle()] { ::shutdown(to, SHUT_RDWR); });
+    }
+
+    death_watch(const death_watch&) = delete;
+    death_watch& operator=(const death_watch&) = delete;
+
+    ~death_watch() {
+        if (fd_ >= 0) hub::current().remove_reader(fd_);
+    }
+
+  private:
+    int fd_;
+};
 
 remote_error error_in(byte_view reply) {
     auto type = take_value<std::string>(reply);
@@ -140,14 +157,24 @@ bool process_crew::is_ours() const noexcept {
 }
 
 process_crew::worker process_crew::make_worker() {
-    const zygote::worker made = zygote_.make();
+    zygote::worker made = zygote_.make();
     try {
-        return {.process = made.process, .socket = net::socket(made.socket)};
+        return {.process = made.process,
+                .socket = net::socket(made.socket),
+                .handle = std::move(made.handle)};
     } catch (...) {
         ::close(made.socket);
         zygote_.bury(made.process, true);
         throw;
     }
+}
+
+// While nothing is asked of it, it has nothing to say but that.
+bool process_crew::worker::has_gone() const noexcept {
+    char byte = 0;
+    return handle.has_ended() ||
+           recv(socket.native_handle(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) >= 0 ||
+           !would_block(errno);
 }
 
 bool process_crew::put(std::shared_ptr<process_call> call) {
@@ -166,7 +193,7 @@ void process_crew::count_out() noexcept {
 void process_crew::serve_calls(std::optional<worker>& own) {
     for (const auto& call : calls_) {
         if (!call->claim()) continue;
-        if (own && has_gone(own->socket)) lose(own, false);
+        if (own && own->has_gone()) lose(own, false);
         try {
             if (!own) own = make_worker();
             do_call(own, *call);
@@ -201,6 +228,7 @@ void process_crew::do_call(std::optional<worker>& own, process_call& call) {
 std::optional<byte_string> process_crew::exchange(worker& with,
                                                   const process_call& call) {
     const request_header header{.entry = call.entry, .size = call.request.size()};
+    const death_watch until_over(with.handle, with.socket);
     std::error_code ec;
     with.socket.send_all(std::as_bytes(std::span(&header, 1)), ec);
     if (!ec) with.socket.send_all(std::span(call.request), ec);
@@ -226,7 +254,14 @@ bool process_crew::close(time_point deadline) {
     // Their workers go with them.
     const uninterrupted here;
     for (const auto& f : fibers_) f.kill();
-    for (const auto& f : fibers_) f.join();
+    const time_point last = after(hub::current().now(), std::chrono::seconds(1));
+    bool over = true;
+    for (const auto& f : fibers_) over = over && f.join(last);
+    if (!over) {
+        // It is stopped, perhaps; or there are many that do not end by themselves.
+        zygote_.kill();
+        for (const auto& f : fibers_) f.join();
+    }
     // Where none had begun, it was nobody's.
     drop_calls();
     return false;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <tendril/net/detail/process_call.hpp>
+#include <tendril/net/detail/process_handle.hpp>
 #include <tendril/net/detail/zygote.hpp>
 #include <tendril/net/socket.hpp>
 #include <tendril/runtime/clock.hpp>
@@ -43,6 +44,10 @@ class process_crew {
     struct worker {
         pid_t process;
         net::socket socket;
+        process_handle handle;
+
+        // REQUIRES  nothing has been asked of it.
+        bool has_gone() const noexcept;
     };
 
     class member;

@@ -5,6 +5,7 @@
 #include <tendril/runtime/detail/thread_status.hpp>
 #include <tendril/runtime/error.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -12,13 +13,16 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <span>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,6 +37,13 @@ struct zygote::order {
 struct zygote::answer {
     pid_t process = 0;  // 0: none could be made
     int status = 0;     // of the one buried; else why there is none
+};
+
+// Goes with an answer; -1 for none.
+struct zygote::handed {
+    int socket = -1;
+    int process = -1;
+    bool truncated = false;
 };
 
 namespace {
@@ -54,44 +65,51 @@ std::array<int, 2> make_pair(int type) {
     return pair;
 }
 
-// What is sent and received at once: an answer, with a socket or without.
+// What is sent and received at once: an answer, and what descriptors go with it.
 class message {
   public:
+    static constexpr std::size_t most = 2;
+
     message(void* data, std::size_t size) : part_{.iov_base = data, .iov_len = size} {
         header_.msg_iov = &part_;
         header_.msg_iovlen = 1;
     }
 
-    msghdr* with_room_for_socket() noexcept {
+    msghdr* to_receive() noexcept {
         header_.msg_control = room_;
         header_.msg_controllen = sizeof room_;
         return &header_;
     }
 
-    const msghdr* with_socket(int fd) noexcept {
-        with_room_for_socket();
+    // REQUIRES  no more than `most`.
+    const msghdr* with(std::span<const int> descriptors) noexcept {
+        if (descriptors.empty()) return &header_;
+        header_.msg_control = room_;
+        header_.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
         cmsghdr* const c = CMSG_FIRSTHDR(&header_);
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof fd);
-        std::memcpy(CMSG_DATA(c), &fd, sizeof fd);
+        c->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+        std::memcpy(CMSG_DATA(c), descriptors.data(), descriptors.size_bytes());
         return &header_;
     }
 
-    const msghdr* alone() const noexcept { return &header_; }
-
-    // -1 if none has come.
-    int socket() noexcept {
-        int fd = -1;
+    // Those that have come, -1 for the others.
+    std::array<int, most> descriptors() noexcept {
+        std::array<int, most> all{-1, -1};
         const cmsghdr* const c = CMSG_FIRSTHDR(&header_);
         if (c != nullptr && c->cmsg_type == SCM_RIGHTS) {
-            std::memcpy(&fd, CMSG_DATA(c), sizeof fd);
+            std::memcpy(all.data(), CMSG_DATA(c),
+                        std::min(sizeof all, c->cmsg_len - CMSG_LEN(0)));
         }
-        return fd;
+        return all;
     }
 
+    // Not all of them have: there is no room for them in this process.
+    bool truncated() const noexcept { return (header_.msg_flags & MSG_CTRUNC) != 0; }
+
   private:
-    alignas(cmsghdr) char room_[CMSG_SPACE(sizeof(int))] = {};
+    alignas(cmsghdr) char room_[CMSG_SPACE(most * sizeof(int))] = {};
     iovec part_;
     msghdr header_{};
 };
@@ -143,10 +161,11 @@ int wait_for_end(pid_t worker, bool now) noexcept {
 }  // namespace
 
 // True if the parent has taken it.
-bool zygote::answer_with(int socket, answer a, int worker_socket) noexcept {
+bool zygote::answer_with(int socket, answer a, handed h) noexcept {
     message m(&a, sizeof a);
-    const msghdr* const all =
-        worker_socket >= 0 ? m.with_socket(worker_socket) : m.alone();
+    const std::array<int, message::most> both{h.socket, h.process};
+    const std::size_t count = h.socket < 0 ? 0 : h.process < 0 ? 1 : 2;
+    const msghdr* const all = m.with(std::span(both).first(count));
     return sendmsg(socket, all, MSG_NOSIGNAL) >= 0;
 }
 
@@ -163,10 +182,16 @@ bool zygote::make_worker(int socket, worker_body body) noexcept {
         body(pair[1]);
         _exit(0);
     }
-    const bool told = worker > 0
-                          ? answer_with(socket, {.process = worker}, pair[0])
-                          : answer_with(socket, {.process = 0, .status = errno}, -1);
-    if (failed == 0) close(pair[0]), close(pair[1]);
+    const int error = errno;
+    if (worker < 0) {
+        if (failed == 0) close(pair[0]), close(pair[1]);
+        return answer_with(socket, {.process = 0, .status = error}, {});
+    }
+    // None in an old system: then only the socket tells of its end.
+    const process_handle handle(static_cast<int>(syscall(SYS_pidfd_open, worker, 0)));
+    const bool told = answer_with(socket, {.process = worker},
+                                  {.socket = pair[0], .process = handle.fd()});
+    close(pair[0]), close(pair[1]);
     return told;
 }
 
@@ -185,7 +210,7 @@ void zygote::serve(int socket, pid_t parent, worker_body body) noexcept {
                 ? make_worker(socket, body)
                 : answer_with(
                       socket,
-                      {.process = o.bury, .status = wait_for_end(o.bury, o.now)}, -1);
+                      {.process = o.bury, .status = wait_for_end(o.bury, o.now)}, {});
         if (!told) _exit(0);
     }
 }
@@ -216,11 +241,15 @@ zygote::zygote(worker_body body) : owner_(getpid()) {
 
 zygote::~zygote() {
     if (getpid() != owner_) return;
-    kill(process_, SIGKILL);
+    kill();
     while (waitpid(process_, nullptr, 0) < 0 && errno == EINTR) continue;
 }
 
-zygote::answer zygote::ask(const order& o, int& worker_socket) {
+void zygote::kill() noexcept {
+    ::kill(process_, SIGKILL);
+}
+
+zygote::answer zygote::ask(const order& o, handed& h) {
     const uninterrupted here;
     const std::lock_guard held(asking_);
     std::error_code ec;
@@ -236,25 +265,34 @@ zygote::answer zygote::ask(const order& o, int& worker_socket) {
     if (!ec) {
         const descriptor::use reading(*socket_, direction::read);
         got = transfer_bytes(reading, forever, ec, [&] {
-            return ::recvmsg(reading.fd(), m.with_room_for_socket(), MSG_CMSG_CLOEXEC);
+            return ::recvmsg(reading.fd(), m.to_receive(), MSG_CMSG_CLOEXEC);
         });
     }
     if (!ec && got != sizeof a) ec = std::make_error_code(std::errc::broken_pipe);
     if (ec) throw std::system_error(ec, "the process that makes workers");
-    worker_socket = m.socket();
+    const auto [socket, process] = m.descriptors();
+    h = {.socket = socket, .process = process, .truncated = m.truncated()};
     return a;
 }
 
 zygote::worker zygote::make() {
-    int socket = -1;
-    const answer a = ask({.bury = 0, .now = false}, socket);
-    if (a.process != 0) return {.process = a.process, .socket = socket};
-    throw std::system_error(a.status, std::system_category(), "fork of a worker");
+    handed h;
+    const answer a = ask({.bury = 0, .now = false}, h);
+    if (a.process == 0) {
+        throw std::system_error(a.status, std::system_category(), "fork of a worker");
+    }
+    process_handle handle(h.process);
+    if (h.socket >= 0 && !h.truncated) {
+        return {.process = a.process, .socket = h.socket, .handle = std::move(handle)};
+    }
+    if (h.socket >= 0) close(h.socket);
+    bury(a.process, true);
+    throw std::system_error(EMFILE, std::system_category(), "the socket of a worker");
 }
 
 int zygote::bury(pid_t process, bool now) noexcept {
     try {
-        int none = -1;
+        handed none;
         return ask({.bury = process, .now = now}, none).status;
     } catch (...) {
         return -1;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <tendril/net/detail/descriptor.hpp>
+#include <tendril/net/detail/process_handle.hpp>
 #include <tendril/sync/mutex.hpp>
 
 #include <sys/types.h>
@@ -23,6 +24,7 @@ class zygote {
     struct worker {
         pid_t process;
         int socket;  // this process's end of a stream
+        process_handle handle;
     };
 
     // THROWS  fiber_error (has_threads); std::system_error.
@@ -33,7 +35,8 @@ class zygote {
     // Ends it, and what workers it may have left. Nothing in the child of a fork.
     ~zygote();
 
-    // Parks; not interrupted. THROWS  std::system_error when there can be no worker.
+    // Parks; not interrupted. THROWS  std::system_error when there can be no worker, or
+    // no descriptors for it here.
     worker make();
 
     // Waits for the worker's end, which it is about to come to by itself (else it is
@@ -41,14 +44,18 @@ class zygote {
     // -1 if nobody knows. Parks; not interrupted.
     int bury(pid_t process, bool now) noexcept;
 
+    // Ends it at once, and its workers with it: calls of the others fail.
+    void kill() noexcept;
+
   private:
     struct order;
     struct answer;
+    struct handed;
 
     [[noreturn]] static void serve(int socket, pid_t parent, worker_body body) noexcept;
     static bool make_worker(int socket, worker_body body) noexcept;
-    static bool answer_with(int socket, answer a, int worker_socket) noexcept;
-    answer ask(const order& o, int& worker_socket);
+    static bool answer_with(int socket, answer a, handed h) noexcept;
+    answer ask(const order& o, handed& h);
 
     pid_t owner_;
     pid_t process_ = -1;

@@ -1,7 +1,6 @@
 // everywhere_process_test.cpp - a pool of processes, ended at every moment.
 //
 // SPDX-License-Identifier: BSL-1.0
-#include <tendril/net/detail/io_driver.hpp>
 #include <tendril/net/process_pool.hpp>
 #include <tendril/runtime/error.hpp>
 
@@ -11,6 +10,7 @@
 #include <string_view>
 
 #include "../support/hub_threads.hpp"
+#include "../support/pool_processes.hpp"
 #include "everywhere.hpp"
 #include <doctest/doctest.h>
 #include <sys/wait.h>
@@ -24,12 +24,7 @@ TEST_SUITE_BEGIN("kit/everywhere process");
 
 namespace {
 
-class made_driver {
-  public:
-    made_driver() { detail::current_io_driver(); }
-};
-
-class clean_processes : made_driver, public clean_virtual_time {};
+class clean_processes : test::made_pool_descriptors, public clean_virtual_time {};
 
 std::string text_of(char c) {
     return std::string(100, c);

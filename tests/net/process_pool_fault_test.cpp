@@ -3,6 +3,7 @@
 #include <tendril/net/detail/worker_process.hpp>
 #include <tendril/net/process_pool.hpp>
 #include <tendril/runtime/cancel.hpp>
+#include <tendril/runtime/deadlock.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/fiber.hpp>
 #include <tendril/runtime/hub.hpp>
@@ -10,6 +11,7 @@
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/sync/event.hpp>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
@@ -202,6 +204,69 @@ TEST_CASE("a count beyond the end of a message is refused before it is believed"
     detail::write_plain(message, std::uint64_t{1} << 40);
     detail::byte_view view = message;
     CHECK_THROWS_AS(detail::take_value<std::string>(view), std::length_error);
+}
+
+TEST_CASE_FIXTURE(clean_pool_end,
+                  "a worker's death is seen though others have its socket") {
+    process_pool pool({.processes = 1});
+    const auto f = pool.submit(+[] {
+        if (fork() == 0) {
+            ::sleep(5);
+            _exit(0);
+        }
+        raise(SIGKILL);
+    });
+    CHECK(f.join_for(2s));
+    CHECK_THROWS_AS(f.wait(), worker_died);
+
+    const pid_t idle = pool.submit(+[] {
+                               if (fork() != 0) return getpid();
+                               ::sleep(5);
+                               _exit(0);
+                           })
+                           .wait();
+    kill(idle, SIGKILL);
+    while (test::state_of(idle) != 'Z') yield();
+    CHECK(pool.submit(&getpid).wait() != idle);
+}
+
+TEST_CASE_FIXTURE(clean_pool_end, "an idle pool hides no deadlock") {
+    process_pool pool({.processes = 1});
+    pool.submit(&nothing).wait();
+    event<> never_sent;
+    CHECK_THROWS_AS(never_sent.wait(), deadlock);
+}
+
+TEST_CASE_FIXTURE(clean_pool_end,
+                  "close comes to an end though no worker can be ended") {
+    process_pool pool({.processes = 2});
+    const pid_t worker = pool.submit(&getpid).wait();
+    kill(test::parent_of(worker), SIGSTOP);
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK_FALSE(pool.close_for(10ms));
+    CHECK(std::chrono::steady_clock::now() - begin < 3s);
+}
+
+TEST_CASE_FIXTURE(clean_pool_end,
+                  "a worker that finds no room for its socket is ended") {
+    process_pool pool({.processes = 1});
+    const pid_t worker = pool.submit(&getpid).wait();
+    const pid_t zygote = test::parent_of(worker);
+    CHECK_THROWS_AS(pool.submit(&raise, SIGKILL).wait(), worker_died);
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    const rlimit none{.rlim_cur = 3, .rlim_max = limit.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    std::error_code told;
+    try {
+        pool.submit(&nothing).wait();
+    } catch (const std::system_error& e) {
+        told = e.code();
+    }
+    setrlimit(RLIMIT_NOFILE, &limit);
+    CHECK(told.value() == EMFILE);
+    CHECK(test::child_of(zygote) == 0);
+    CHECK(test::parent_of(pool.submit(&getpid).wait()) == zygote);
 }
 
 TEST_SUITE_END();

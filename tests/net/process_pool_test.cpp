@@ -47,7 +47,7 @@ TEST_SUITE_BEGIN("net/process_pool" * doctest::skip(test::under_tsan));
 
 namespace {
 
-class clean_pool_end_of_threads : test::made_driver,
+class clean_pool_end_of_threads : test::made_pool_descriptors,
                                   public test::clean_end_of_threads {};
 
 using bytes = process_pool::bytes;

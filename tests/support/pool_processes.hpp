@@ -11,19 +11,19 @@
 #include <string>
 
 #include "clean_end.hpp"
-#include "hub_threads.hpp"
+#include "descriptors.hpp"
 #include <sys/wait.h>
 #include <unistd.h>
 
 namespace tendril::test {
 
-// Its descriptors stay open; made before clean_end counts.
-class made_driver {
+// What a thread keeps open once it has had a pool; made before clean_end counts.
+class made_pool_descriptors : made_epoll {
   public:
-    made_driver() { detail::current_io_driver(); }
+    made_pool_descriptors() { detail::current_io_driver(); }
 };
 
-class clean_pool_end : made_driver, public clean_end {};
+class clean_pool_end : made_pool_descriptors, public clean_end {};
 
 inline bool is_gone(pid_t process) {
     return kill(process, 0) != 0 && errno == ESRCH;
@@ -44,6 +44,15 @@ inline char state_of(pid_t process) {
 
 inline pid_t parent_of(pid_t process) {
     return std::stoi(status_of(process).substr(2));
+}
+
+// 0 if it has none.
+inline pid_t child_of(pid_t process) {
+    const std::string id = std::to_string(process);
+    std::ifstream file("/proc/" + id + "/task/" + id + "/children");
+    pid_t child = 0;
+    file >> child;
+    return child;
 }
 
 inline bool has_children() {
