@@ -4,6 +4,7 @@
 #include <tendril/runtime/cancel.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/hub.hpp>
+#include <tendril/runtime/park.hpp>
 #include <tendril/runtime/spawn.hpp>
 
 #include <algorithm>
@@ -116,7 +117,21 @@ future<process_pool::bytes> process_pool::call(std::string_view name,
 }
 
 bool process_pool::close(time_point deadline) {
-    return crew_->close(deadline);
+    require_own_process();
+    if (detail::current_scheduler().on_loop()) {
+        detail::fail_in_hub("the workers of a process pool");
+    }
+    // Held: when it is woken, this may be gone.
+    const auto crew = crew_;
+    return crew->close(deadline);
+}
+
+// Null: this is a worker, forked before it was there.
+void process_pool::require_own_process() const {
+    if (crew_ && crew_->is_ours()) return;
+    detail::fail(errc::forked,
+                 "a process pool was used in a worker or another child of the process "
+                 "that made it; make one there, or leave the work to the parent");
 }
 
 void process_pool::fail_null() {
@@ -124,6 +139,7 @@ void process_pool::fail_null() {
 }
 
 void process_pool::put(std::shared_ptr<detail::process_call> call) {
+    require_own_process();
     if (!crew_->put(std::move(call))) {
         detail::fail(errc::closed,
                      "work was submitted to a process pool that has been closed");

@@ -21,7 +21,14 @@
 // no destructor or atexit handler of the parent's runs in it; what a call writes by
 // stdio is flushed when it is over. Its stack is as large as the one that the pool was
 // made on: that of main() is the system's, a fiber's is small. If the process had a hub
-// when the pool was made, fibers in a worker are a fiber_error (forked).
+// when the pool was made, fibers in a worker are a fiber_error (forked). A call that
+// itself calls exit() does run the parent's static destructors, in the worker: _exit().
+//
+// The workers are children of a process of their own (tendril-zygote). If that is ended
+// from outside, they end with it, and each call from then on fails with
+// std::system_error, as does one that needs a descriptor where there is none left.
+//
+// The pool's own fibers have none of the deadlines of the fiber that makes it.
 //
 // Thread rule: submit(), call() and close() from fibers of any thread. The thread that
 // made the pool moves the bytes, so its hub has to get turns.
@@ -114,7 +121,9 @@ class process_pool {
     // +[](int n) {...}. Does not park.
     //
     // REQUIRES  f is of this program, or of a library loaded before the pool was made.
-    // THROWS  fiber_error: closed; bad_argument for a null function; std::bad_alloc.
+    // THROWS  fiber_error: closed; bad_argument for a null function; forked in a
+    // worker,
+    //         or another child of a fork; std::bad_alloc.
     template <class R, class... P, class... Args>
     future<R> submit(R (*f)(P...), Args&&... args) {
         static_assert(
@@ -122,6 +131,8 @@ class process_pool {
             "the function takes other arguments");
         static_assert(std::is_void_v<R> || detail::crosses_processes<R>,
                       "the result cannot cross to another process");
+        static_assert((!detail::writes_to_caller<P> && ...),
+                      "what is written to such a reference stays in the worker");
         static_assert((detail::crosses_processes<std::remove_cvref_t<P>> && ...),
                       "an argument cannot cross to another process");
         if (f == nullptr) fail_null();
@@ -145,8 +156,10 @@ class process_pool {
     // No more work: submit() throws from here on. Parks until what was submitted is
     // done, and all workers have ended. A kill of the caller ends the wait, not the
     // closing. When `deadline` passes first, workers are killed: false, and who waits
-    // for what was not done is given fiber_error (abandoned).
-    // THROWS  what is thrown into the fiber; fiber_error (in_hub).
+    // for what was not done is given fiber_error (abandoned). That takes a second at
+    // most.
+    // THROWS  what is thrown into the fiber; fiber_error: in_hub, forked. It is not
+    //         closed then by the latter two.
     bool close(time_point deadline = never);
 
     template <class Rep, class Period>
@@ -174,6 +187,7 @@ class process_pool {
     }
 
     [[noreturn]] static void fail_null();
+    void require_own_process() const;
     void put(std::shared_ptr<detail::process_call> call);
 
     duration grace_;

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <ranges>
 #include <span>
 #include <stdexcept>
@@ -24,11 +25,21 @@ using byte_string = std::vector<std::byte>;
 template <class T>
 concept byte_sequence = std::same_as<T, std::string> || std::same_as<T, byte_string>;
 
+template <class T>
+inline constexpr bool is_reference_wrapper = false;
+template <class T>
+inline constexpr bool is_reference_wrapper<std::reference_wrapper<T>> = true;
+
 // A pointer would point into another process, and so would a view.
 template <class T>
 concept crosses_processes = byte_sequence<T> ||
     (std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> &&
-     !std::is_member_pointer_v<T> && !std::ranges::view<T>);
+     !std::is_member_pointer_v<T> && !std::ranges::view<T> && !is_reference_wrapper<T>);
+
+// As the parameter of a call: its changes would be lost.
+template <class P>
+concept writes_to_caller =
+    std::is_lvalue_reference_v<P> && !std::is_const_v<std::remove_reference_t<P>>;
 
 // What is in both processes at the same place, such as a function, may be a pointer.
 template <class T>

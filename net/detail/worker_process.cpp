@@ -2,8 +2,10 @@
 #include <tendril/net/detail/worker_process.hpp>
 #include <tendril/runtime/error.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -53,21 +55,47 @@ byte_string thrown_now() {
     return text;
 }
 
-// False if it could not be answered.
-bool answer_one(int socket, const request_header& header) {
-    byte_string request(header.size);
-    if (!read_all(socket, request.data(), request.size())) return false;
-    byte_string reply(sizeof(reply_header));
-    reply_header about{.failed = 0, .size = 0};
+// Reads what there is no room for.
+bool skip(int socket, std::uint64_t size) noexcept {
+    std::byte some[4096];
+    while (size > 0) {
+        const std::size_t part = std::min<std::uint64_t>(size, sizeof some);
+        if (!read_all(socket, some, part)) return false;
+        size -= part;
+    }
+    return true;
+}
+
+enum class outcome { done, thrown, cut_short };
+
+// Appends to `reply` what the call returns, or throws; as it throws, if it could not be
+// read for want of memory.
+outcome call_one(int socket, const request_header& header, byte_string& reply) {
+    bool all_read = false;
     try {
+        byte_string request(header.size);
+        if (!read_all(socket, request.data(), request.size())) {
+            return outcome::cut_short;
+        }
+        all_read = true;
         header.entry(request, reply);
+        return outcome::done;
     } catch (...) {
-        about.failed = 1;
+        if (!all_read && !skip(socket, header.size)) return outcome::cut_short;
         const byte_string thrown = thrown_now();
         reply.resize(sizeof(reply_header));
         reply.insert(reply.end(), thrown.begin(), thrown.end());
+        return outcome::thrown;
     }
-    about.size = reply.size() - sizeof about;
+}
+
+// False if it could not be answered.
+bool answer_one(int socket, const request_header& header) {
+    byte_string reply(sizeof(reply_header));
+    const outcome how = call_one(socket, header, reply);
+    if (how == outcome::cut_short) return false;
+    const reply_header about{.failed = how == outcome::thrown ? 1u : 0u,
+                             .size = reply.size() - sizeof(reply_header)};
     std::memcpy(reply.data(), &about, sizeof about);
     // Who waits for it may look at what it has written.
     std::fflush(nullptr);

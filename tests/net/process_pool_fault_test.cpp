@@ -16,8 +16,11 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <new>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 
@@ -198,6 +201,63 @@ TEST_CASE_FIXTURE(clean_pool_end, "a long reply takes memory only as it comes") 
     CHECK(errc_of([&] { f.wait(); }) == errc::abandoned);
     CHECK(peak_memory() - before < (100u << 20));
 }
+
+TEST_CASE_FIXTURE(clean_pool_end, "a refused close leaves the pool open") {
+    process_pool pool({.processes = 1});
+    event<std::optional<errc>> told;
+    hub::current().call_soon([&] { told.send(errc_of([&] { pool.close(); })); });
+    CHECK(told.wait() == errc::in_hub);
+    CHECK(pool.submit(&getpid).wait() > 0);
+}
+
+TEST_CASE_FIXTURE(clean_pool_end,
+                  "a pool that a worker has inherited is refused there") {
+    static std::optional<process_pool> outer;
+    static process_pool* inherited = nullptr;
+    const auto used = +[] {
+        return errc_of([] { inherited->submit(&nothing); }) == errc::forked &&
+               errc_of([] { inherited->close(); }) == errc::forked;
+    };
+    outer.emplace(process_pool_options{.processes = 1});
+    inherited = &*outer;
+    process_pool pool({.processes = 1});
+    CHECK(pool.submit(used).wait());
+    outer.reset();
+
+    alignas(process_pool) static std::byte place[sizeof(process_pool)];
+    inherited = reinterpret_cast<process_pool*>(place);
+    new (place) process_pool({.processes = 1});
+    CHECK(inherited->submit(used).wait());
+    inherited->~process_pool();
+}
+
+TEST_CASE_FIXTURE(clean_pool_end, "a request too large for a worker is its bad_alloc") {
+    if (test::sanitized) return;  // which needs more addresses than any limit leaves
+    process_pool pool({.processes = 1});
+    const pid_t worker = pool.submit(+[] {
+                                 const rlimit small{400u << 20, 400u << 20};
+                                 setrlimit(RLIMIT_AS, &small);
+                                 return getpid();
+                             })
+                             .wait();
+    std::string type;
+    try {
+        pool.submit(
+                +[](const std::string& s) { return s.size(); },
+                std::string(500u << 20, 'x'))
+            .wait();
+    } catch (const remote_error& e) {
+        type = e.type();
+    }
+    CHECK(type == "std::bad_alloc");
+    CHECK(pool.submit(&getpid).wait() == worker);
+}
+
+static_assert(!detail::crosses_processes<std::reference_wrapper<int>>);
+static_assert(detail::writes_to_caller<std::string&>);
+static_assert(!detail::writes_to_caller<const std::string&>);
+static_assert(!detail::writes_to_caller<std::string>);
+static_assert(!detail::writes_to_caller<std::string&&>);
 
 TEST_CASE("a count beyond the end of a message is refused before it is believed") {
     detail::byte_string message;
