@@ -153,10 +153,11 @@ void die_not_nested(const char* sentence) noexcept {
 }
 
 void cancel(cancel_layer& layer) {
-    layer.called.store(true);
     any_fiber held;
     {
+        // Until the lock is let go the fiber cannot leave, and the layer not go.
         const std::lock_guard lock(layer.fiber_lock);
+        layer.called.store(true);
         if (layer.fiber == nullptr) return;
         retain(*layer.fiber);
         held = fiber_access::handle<void>(*layer.fiber);

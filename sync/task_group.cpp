@@ -4,34 +4,51 @@
 #include <tendril/sync/exception_group.hpp>
 #include <tendril/sync/task_group.hpp>
 
-#include <algorithm>
+#include <iterator>
 #include <mutex>
 #include <string>
 
 namespace tendril {
 namespace {
 
-// It came from outside: a kill, a timeout of a scope further out, or a cancel.
-bool is_from_outside(const std::exception_ptr& error) noexcept {
+// Of what the caller's own code did not throw. A cancel is a state, which throws again
+// by itself; a kill and a timeout are thrown once.
+enum class origin { inside, kill, timeout, cancel };
+
+origin origin_of(const std::exception_ptr& error) noexcept {
     try {
         std::rethrow_exception(error);
     } catch (const greenlet_exit&) {
-        return true;
+        return origin::kill;
     } catch (const timed_out&) {
-        return true;
+        return origin::timeout;
     } catch (const cancelled&) {
-        return true;
+        return origin::cancel;
     } catch (...) {
-        return false;
+        return origin::inside;
     }
 }
 
-bool is_cancel_of(const detail::cancel_layer& layer,
-                  const std::exception_ptr& error) noexcept {
+// What a spawn into a cancelled group throws. It says nothing that the group does not
+// know, so to the group it is no failure.
+class closed_group final : public fiber_error {
+  public:
+    closed_group(const task_group& group, const std::string& sentence)
+        : fiber_error(errc::closed, sentence), group(&group) {}
+
+    const task_group* group;
+};
+
+// It comes of the group's cancel, whose layer that is.
+bool comes_of_cancel(const task_group& group,
+                     const detail::cancel_layer& layer,
+                     const std::exception_ptr& error) noexcept {
     try {
         std::rethrow_exception(error);
     } catch (const cancelled& c) {
         return c.from(layer);
+    } catch (const closed_group& c) {
+        return c.group == &group;
     } catch (...) {
         return false;
     }
@@ -51,8 +68,12 @@ group_member::group_member(task_group& group) : group(group) {
 }
 
 group_member::~group_member() {
-    unlink();
+    if (linked()) unlink();
     group.member_ended();
+}
+
+void group_member::require_wanted() const {
+    if (group.members_cancelled_) throw greenlet_exit{};
 }
 
 void group_member::note_failure() noexcept {
@@ -77,12 +98,15 @@ void task_group::fail_without_result() {
 }
 
 void task_group::require_open() const {
-    if (stage_ != stage::running || members_cancelled_ || layer_.called) {
-        detail::fail(errc::closed, std::string("a task_group that ") +
-                                       (stage_ == stage::unused ? "is not running yet"
-                                        : stage_ == stage::over ? "is over"
-                                                                : "is cancelled") +
-                                       " was given work to spawn");
+    if (stage_ != stage::running) {
+        detail::fail(errc::closed,
+                     std::string("a task_group that is ") +
+                         (stage_ == stage::unused ? "not running yet" : "over") +
+                         " was given work to spawn");
+    }
+    if (members_cancelled_ || layer_.called) {
+        throw closed_group(*this,
+                           "a task_group that is cancelled was given work to spawn");
     }
     if (owner_->home != detail::this_scheduler) {
         detail::fail(errc::wrong_thread, "a task_group of another thread, run by " +
@@ -120,9 +144,11 @@ void task_group::run_body(const std::function<void()>& body) {
 
 // Of the body or a member, or thrown into the caller.
 void task_group::keep(std::exception_ptr thrown) noexcept {
-    if (!is_cancel_of(layer_, thrown)) {
-        if (is_from_outside(thrown) && detail::this_scheduler->current == owner_) {
+    if (!comes_of_cancel(*this, layer_, thrown)) {
+        const bool of_caller = detail::this_scheduler->current == owner_;
+        if (of_caller && origin_of(thrown) != origin::inside) {
             from_outside_ = std::move(thrown);
+            failures_before_ = std::ssize(failures_);
         } else {
             failures_.push_back(std::move(thrown));
         }
@@ -131,21 +157,25 @@ void task_group::keep(std::exception_ptr thrown) noexcept {
     if (!layer_.called) detail::cancel(layer_);
 }
 
+// What a member that has not begun discards may park, and other members end meanwhile.
 void task_group::cancel_members() noexcept {
-    if (std::exchange(members_cancelled_, true)) return;
-    members_.for_each([](detail::group_member& m) {
+    members_cancelled_ = true;
+    while (!members_.empty()) {
+        detail::group_member& m = members_.pop_front();
         if (m.layer.entered) {
             detail::cancel(m.layer);
-        } else {
+        } else if (m.core != nullptr) {  // or else it is being spawned
             detail::kill_here(*m.core, std::make_exception_ptr(greenlet_exit{}));
         }
-    });
+    }
 }
 
 void task_group::cancel() {
+    // From elsewhere, the caller sees to its members when that has reached it, and the
+    // group may be gone then.
+    const bool at_home = owner_ != nullptr && owner_->home == detail::this_scheduler;
     detail::cancel(layer_);
-    // From elsewhere, the caller sees to its members when that has reached it.
-    if (owner_ != nullptr && owner_->home == detail::this_scheduler) cancel_members();
+    if (at_home) cancel_members();
 }
 
 void task_group::wait_for_members() noexcept {
@@ -178,8 +208,24 @@ void task_group::throw_what_was_kept() {
         if (from_outside_) std::rethrow_exception(std::move(from_outside_));
         return;
     }
-    if (from_outside_) detail::kill_here(*owner_, std::move(from_outside_));
+    if (from_outside_) pass_on(std::move(from_outside_));
     throw exception_group(std::move(failures_));
+}
+
+// It gives way to failures. Not so that it could be thrown where its scope is gone.
+void task_group::pass_on(std::exception_ptr from_outside) {
+    switch (origin_of(from_outside)) {
+        case origin::kill:
+            detail::kill_here(*owner_, std::move(from_outside));
+            break;
+        case origin::timeout:
+            failures_.insert(failures_.begin() + failures_before_,
+                             std::move(from_outside));
+            break;
+        case origin::cancel:
+        case origin::inside:
+            break;
+    }
 }
 
 }  // namespace tendril

@@ -19,11 +19,12 @@
 // is also given to whoever waits for its fiber.
 //
 // A kill, timeout or cancel of the caller cancels the members, and is thrown once they
-// have ended; if some of them failed meanwhile, the group is thrown, and the kill at
-// the next park.
+// have ended. If some of them failed meanwhile, the exception_group is thrown instead:
+// a timeout's exception is in it then; a kill is thrown at the next park; a cancelled
+// scope throws at the next wait in it, as always.
 //
 // Members may spawn more into the group, also after the body has returned; not once it
-// is cancelled. Groups nest.
+// is cancelled: whom that ends has not failed. Groups nest.
 //
 // Thread rule: one group, one thread; cancel() may be called from any, while run() is
 // under way.
@@ -59,6 +60,9 @@ class group_member : public list_hook {
     group_member& operator=(const group_member&) = delete;
     ~group_member();
 
+    // Its turn has come. THROWS  greenlet_exit if the group is cancelled.
+    void require_wanted() const;
+
     // REQUIRES  in the fiber, which is inside the layer.
     void note_failure() noexcept;
 
@@ -89,6 +93,7 @@ struct member_call {
 
     std::invoke_result_t<Call&> operator()() {
         const inside_layer here(member->layer);
+        member->require_wanted();
         try {
             return call();
         } catch (...) {
@@ -186,13 +191,14 @@ class task_group {
     void wait_for_members() noexcept;
     void park_until_empty();
     void throw_what_was_kept();
+    void pass_on(std::exception_ptr from_outside);
     void require_open() const;
     void cancel_members() noexcept;
     void member_ended() noexcept;
 
     enum class stage { unused, running, over };
 
-    detail::intrusive_list<detail::group_member> members_;
+    detail::intrusive_list<detail::group_member> members_;  // not told of a cancel yet
     std::size_t running_ = 0;
     stage stage_ = stage::unused;
     detail::fiber_core* owner_ = nullptr;
@@ -202,6 +208,7 @@ class task_group {
     wait_queue line_;  // of one: the caller
     std::vector<std::exception_ptr> failures_;
     std::exception_ptr from_outside_;
+    std::ptrdiff_t failures_before_ = 0;  // that
 };
 
 }  // namespace tendril
