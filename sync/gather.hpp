@@ -18,8 +18,11 @@
 //     if (!a) log(a.error());
 //
 // A kill, timeout or cancel of the caller ends all of them (fibers are killed, futures
-// cancelled), waits until they have ended, and is thrown then. To keep one out of that,
-// gather a shield() of it.
+// cancelled), waits until they have ended, and is thrown then. A future whose cancel()
+// is false, as of a call that a thread pool has begun, is not waited for: it goes on,
+// and what it throws is told to nobody. To keep one out of that, gather a shield() of
+// it. An error of gather() itself (an empty handle, the caller's own fiber, a hub
+// callback) ends what it would have called, and nobody else.
 //
 // The rules are asyncio's. Thread rule: the caller's fiber; fibers and futures may be
 // of any thread.
@@ -49,16 +52,11 @@ inline constexpr return_exceptions_t return_exceptions{};
 namespace detail {
 
 // Until all have ended, or one has thrown, which is thrown; what is thrown into the
-// caller ends them all first.
-void await_all(const std::vector<awaited>& them);
+// caller ends them all first. An error of the call itself ends those made here alone.
+void await_all(const std::vector<awaited>& them, made_here& made);
 
 // The same, but what they throw does not matter.
-void await_all_endings(const std::vector<awaited>& them);
-
-template <class... Works>
-std::vector<awaited> all_awaited(made_here& made, const Works&... works) {
-    return awaiting(std::vector<awaited>{awaited(works)...}, made);
-}
+void await_all_endings(const std::vector<awaited>& them, made_here& made);
 
 }  // namespace detail
 
@@ -70,7 +68,7 @@ auto gather(Works&&... works) {
         detail::as_work(std::forward<Works>(works), made)...};
     return std::apply(
         [&](auto&... one) {
-            detail::await_all(detail::all_awaited(made, one...));
+            detail::await_all({detail::awaited(one)...}, made);
             return std::tuple<detail::kept_value<detail::result_of<decltype(one)>>...>{
                 detail::value_of(one)...};
         },
@@ -84,7 +82,7 @@ auto gather(return_exceptions_t /*tag*/, Works&&... works) {
         detail::as_work(std::forward<Works>(works), made)...};
     return std::apply(
         [&](auto&... one) {
-            detail::await_all_endings(detail::all_awaited(made, one...));
+            detail::await_all_endings({detail::awaited(one)...}, made);
             return std::tuple<outcome<detail::result_of<decltype(one)>>...>{
                 detail::outcome_of(one)...};
         },
@@ -95,7 +93,7 @@ template <detail::range_of_work Range>
 auto gather(Range&& range) {
     detail::made_here made;
     auto works = detail::all_as_work(range, made);
-    detail::await_all(detail::awaiting(detail::all_awaited(works), made));
+    detail::await_all(detail::all_awaited(works), made);
     using R = detail::result_of<std::ranges::range_value_t<decltype(works)>>;
     if constexpr (!std::is_void_v<R>) {
         std::vector<detail::kept_value<R>> results;
@@ -109,7 +107,7 @@ template <detail::range_of_work Range>
 auto gather(return_exceptions_t /*tag*/, Range&& range) {
     detail::made_here made;
     auto works = detail::all_as_work(range, made);
-    detail::await_all_endings(detail::awaiting(detail::all_awaited(works), made));
+    detail::await_all_endings(detail::all_awaited(works), made);
     using R = detail::result_of<std::ranges::range_value_t<decltype(works)>>;
     std::vector<outcome<R>> results;
     results.reserve(works.size());

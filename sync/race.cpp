@@ -2,28 +2,25 @@
 #include <tendril/runtime/error.hpp>
 #include <tendril/sync/race.hpp>
 
+#include <exception>
+#include <utility>
+
 namespace tendril::detail {
-namespace {
 
-std::size_t first_to_end(const std::vector<awaited>& them) {
-    endings ended(them);
-    return *ended.next();
-}
-
-}  // namespace
-
-std::size_t await_first(const std::vector<awaited>& them) {
+std::size_t await_first(const std::vector<awaited>& them, made_here& made) {
     if (them.empty()) fail(errc::bad_argument, "race was given nobody to race");
+    endings ended(them);
+    made.let_go();
     std::size_t winner = them.size();
     try {
-        winner = first_to_end(them);
+        winner = *ended.next();
     } catch (...) {
-        end_all(them);
-        for (const awaited& one : them) one.forgive();
+        give_up(them, unending::waited_for);
         throw;
     }
-    end_all(them);
+    auto error = end_all(them, unending::waited_for);
     for (const awaited& one : them) one.forgive();
+    if (error) std::rethrow_exception(std::move(error));
     return winner;
 }
 

@@ -5,8 +5,8 @@
 //
 // Takes fibers, futures, and what becomes fibers. Returns what the first one returned
 // or throws what it threw; the others are ended by then (fibers killed, futures
-// cancelled, and waited for), so they may use the caller's variables. Of several that
-// have ended already, the first in the row wins.
+// cancelled, and waited for, also those that cannot be cancelled), so they may use the
+// caller's variables. Of several that have ended already, the first in the row wins.
 //
 // A kill, timeout or cancel of the caller ends all of them, and is thrown then.
 //
@@ -29,11 +29,11 @@ namespace detail {
 
 // The place of the first to end; the others have ended then, too.
 // THROWS  fiber_error (bad_argument) for none at all; what is thrown into the caller.
-std::size_t await_first(const std::vector<awaited>& them);
+std::size_t await_first(const std::vector<awaited>& them, made_here& made);
 
 template <class Work>
 result_of<Work> winner_of(std::vector<Work> works, made_here& made) {
-    Work& winner = works[await_first(awaiting(all_awaited(works), made))];
+    Work& winner = works[await_first(all_awaited(works), made)];
     return std::move(winner).wait();
 }
 

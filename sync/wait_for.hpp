@@ -8,6 +8,9 @@
 //   it ended by that              deadline_exceeded is thrown
 //   it has returned all the same  that is returned
 //   it threw something else       that is thrown
+// A future whose cancel() is false, as of a call that a thread pool has begun, is not
+// waited for: deadline_exceeded is thrown at once, it goes on, and what it throws is
+// told to nobody.
 // No time at all is for what has ended already; a fiber that has not begun never does.
 //
 // A kill, timeout or cancel of the caller ends the work in the same way, and is thrown
@@ -32,8 +35,9 @@ namespace tendril {
 
 namespace detail {
 
-// THROWS  deadline_exceeded if it had to be ended, and that is how it ended.
-void await_for(const std::vector<awaited>& one, duration d);
+// THROWS  deadline_exceeded if it had to be ended, and that is how it ended, or if it
+//         could not be.
+void await_for(const std::vector<awaited>& one, made_here& made, duration d);
 
 }  // namespace detail
 
@@ -44,7 +48,7 @@ detail::result_of<detail::work_of<Work>> wait_for(
     const duration limit = detail::checked_duration(d);
     detail::made_here made;
     auto one = detail::as_work(std::forward<Work>(work), made);
-    detail::await_for(detail::awaiting(std::vector{detail::awaited(one)}, made), limit);
+    detail::await_for({detail::awaited(one)}, made, limit);
     return std::move(one).wait();
 }
 

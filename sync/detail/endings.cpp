@@ -42,15 +42,18 @@ void awaited::forgive() const {
     }
 }
 
-void awaited::end() const {
+bool awaited::end() const {
     const auto* const f = std::get_if<any_fiber>(&it_);
     if (f == nullptr) {
-        std::get<shared_core>(it_)->cancel();
-    } else if (core_of(*f).home == this_scheduler) {
+        const auto& future = std::get<shared_core>(it_);
+        return future->cancel() || future->done();
+    }
+    if (core_of(*f).home == this_scheduler) {
         kill_here(core_of(*f), std::make_exception_ptr(greenlet_exit{}));
     } else {
         f->kill();
     }
+    return true;
 }
 
 void awaited::join() const {
@@ -79,10 +82,35 @@ void awaited::unwatch(waiter& w) const noexcept {
     }
 }
 
-void end_all(const std::vector<awaited>& them) {
+std::exception_ptr end_all(const std::vector<awaited>& them, unending rule) noexcept {
     const uninterrupted here;
-    for (const awaited& one : them) one.end();
-    for (const awaited& one : them) one.join();
+    std::exception_ptr failed;
+    const auto note_error = [&] {
+        if (!failed) failed = std::current_exception();
+    };
+    for (const awaited& one : them) {
+        one.to_join_ = false;
+        try {
+            one.to_join_ = one.end() || rule == unending::waited_for;
+        } catch (...) {
+            note_error();
+        }
+    }
+    for (const awaited& one : them) {
+        if (!one.to_join_) continue;
+        try {
+            one.join();
+        } catch (...) {
+            note_error();
+        }
+    }
+    return failed;
+}
+
+void give_up(const std::vector<awaited>& them, unending rule) noexcept {
+    auto error = end_all(them, rule);
+    for (const awaited& one : them) one.forgive();
+    if (error) report(std::move(error), "ending what an ended fiber had waited for");
 }
 
 endings::watch::watch(endings& owner, std::size_t place)
@@ -91,17 +119,17 @@ endings::watch::watch(endings& owner, std::size_t place)
 }
 
 endings::endings(const std::vector<awaited>& them) : them_(them) {
+    std::size_t watched = 0;
     try {
         for (const awaited& one : them) {
-            watch& w = watches_.emplace_back(*this, watches_.size());
+            watch& w = watches_.emplace_back(*this, watched);
             if (!one.watch(w)) add(w);
+            ++watched;
             elsewhere_ = elsewhere_ || one.elsewhere();
         }
     } catch (...) {
-        // The last one may not have come to stand anywhere.
-        for (const watch& w : watches_) {
-            if (w.linked()) them_[w.place].unwatch(const_cast<watch&>(w));
-        }
+        // Under the locks of what they watch: some may be ending on other threads.
+        for (std::size_t i = 0; i < watched; ++i) them_[i].unwatch(watches_[i]);
         throw;
     }
 }

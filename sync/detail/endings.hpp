@@ -23,6 +23,10 @@
 
 namespace tendril::detail {
 
+// What becomes of a future whose cancel() is false, as that of a call that a thread
+// pool has begun.
+enum class unending { left_alone, waited_for };
+
 // A fiber or a future, whatever its result.
 class awaited {
   public:
@@ -43,8 +47,9 @@ class awaited {
     // Its failure, past or to come, is nobody's concern.
     void forgive() const;
 
-    // Has it killed or cancelled. Neither parks nor waits for that.
-    void end() const;
+    // Has it killed or cancelled; false if it is a future that cannot be. Neither parks
+    // nor waits for that.
+    bool end() const;
 
     void join() const;
 
@@ -52,6 +57,9 @@ class awaited {
     void unwatch(waiter& w) const noexcept;
 
   private:
+    friend std::exception_ptr end_all(const std::vector<awaited>& them,
+                                      unending rule) noexcept;
+
     using shared_core = std::shared_ptr<future_core>;
 
     template <class R>
@@ -61,10 +69,16 @@ class awaited {
     }
 
     std::variant<any_fiber, shared_core> it_;
+    mutable bool to_join_ = false;  // for end_all(), which must do without memory
 };
 
-// Ends all of them and waits until they have, whatever happens to the caller meanwhile.
-void end_all(const std::vector<awaited>& them);
+// Ends all of them and waits until they have, whatever happens to the caller meanwhile;
+// those that could not be told, for want of memory, it leaves. Returns the first error.
+std::exception_ptr end_all(const std::vector<awaited>& them, unending rule) noexcept;
+
+// The same, for a caller that is ended itself: what goes wrong, the exception hook is
+// told, and their failures are nobody's concern.
+void give_up(const std::vector<awaited>& them, unending rule) noexcept;
 
 class endings {
   public:

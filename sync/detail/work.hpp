@@ -59,14 +59,15 @@ template <class Work>
 using result_of = typename result_of_work<std::remove_cvref_t<Work>>::type;
 
 // The fibers that a call has made of what it was given. They use the caller's
-// variables: unless the call comes to wait for them, they end with this.
+// variables: unless the call comes to wait for them, and lets them go, they end with
+// this.
 class made_here {
   public:
     made_here() = default;
     made_here(const made_here&) = delete;
     made_here& operator=(const made_here&) = delete;
 
-    ~made_here() { end_all(fibers_); }
+    ~made_here() { give_up(fibers_, unending::left_alone); }
 
     template <class F>
     auto spawn(F&& f) {
@@ -138,13 +139,6 @@ auto all_as_work(Range& range, made_here& made) {
 template <class Work>
 std::vector<awaited> all_awaited(const std::vector<Work>& works) {
     return std::vector<awaited>(works.begin(), works.end());
-}
-
-// The call has come to wait for them; those that it has made are now as all others.
-template <class Works>
-Works awaiting(Works works, made_here& made) noexcept {
-    made.let_go();
-    return works;
 }
 
 }  // namespace tendril::detail
