@@ -9,8 +9,9 @@
 //
 // Each key has a value, or an error, or a fiber that will give it one, or, so far,
 // nothing: any other fiber may wait for it all the same, and somebody may post() it. A
-// key is given a value once. When its function throws, that is the key's error, and the
-// error of all that need it: see propagated_error.hpp. One that is killed or cancelled
+// key is given a value once. When its function throws, that is the key's error, and at
+// once the error of all that need it, whatever else they still wait for: see
+// propagated_error.hpp. One that is killed or cancelled
 // leaves its key as if it had never been spawned.
 //
 // K: copyable, with <; to be named in messages, with <<. V: movable. References to
@@ -227,6 +228,7 @@ class dag_pool {
     template <class F>
     void run(entry& e, F& f) {
         try {
+            wait_for_needs(e);
             results needed;
             for (const K& key : e.second.needs) needed.emplace(key, wait(key));
             V value = std::invoke(f, e.first, std::as_const(needed));
@@ -239,6 +241,12 @@ class dag_pool {
             e.second.error = detail::propagated(e.first, thrown);
         }
         settle(e);
+    }
+
+    void wait_for_needs(const entry& e) {
+        std::vector<node*> nodes;
+        for (const K& key : e.second.needs) nodes.push_back(&at(key).second);
+        detail::dag_needs<node>(std::move(nodes)).wait();
     }
 
     entry& at(const K& key) {

@@ -209,6 +209,9 @@ class future {
         auto& result = finished();
         if constexpr (std::is_copy_constructible_v<R>) {
             if (state_.use_count() > 1) return result;
+            // Who else read it has dropped its handle; the count does not tell that to
+            // the memory.
+            std::atomic_thread_fence(std::memory_order_acquire);
         }
         return std::move(result);
     }

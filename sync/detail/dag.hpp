@@ -7,6 +7,7 @@
 
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/fiber.hpp>
+#include <tendril/sync/detail/dag_needs.hpp>
 #include <tendril/sync/flag.hpp>
 #include <tendril/sync/propagated_error.hpp>
 
@@ -37,6 +38,7 @@ struct dag_node {
     std::optional<V> value;
     std::exception_ptr error;
     flag settled;  // it has one of these two
+    dag_waiters<dag_node> waiters;
 
     // REQUIRES  settled.
     const V& value_or_throw() const {
@@ -72,6 +74,7 @@ class dag {
     void settle(entry& e) noexcept {
         if (!e.second.settled.is_set()) settled_.push_back(&e);
         e.second.settled.set();
+        for (auto* const w : e.second.waiters) w->note(e.second);
     }
 
     // In the order in which they were.

@@ -175,6 +175,40 @@ TEST_CASE_FIXTURE(clean_end,
     CHECK(d.keys() == keys{"a", "b", "c", "x"});
 }
 
+TEST_CASE_FIXTURE(clean_end, "an error is not held up by what has no value yet") {
+    const virtual_time from_here;
+    const time_point begin = hub::current().now();
+    dag d;
+    d.spawn("bad", {}, fail);
+    yield();
+    d.spawn("at once", {"never", "bad"}, sum);
+    d.spawn("on", {"at once", "never", "value"}, sum);
+    d.spawn("late", {}, [](const auto& key, const auto& needed) {
+        sleep(1s);
+        return fail(key, needed);
+    });
+    d.spawn("then", {"value", "never", "late", "never"}, sum);
+    d.post("value", 1);
+    CHECK_THROWS_WITH_AS(
+        d.wait("on"),
+        "the value of on: that of at once: that of bad: std::runtime_error: no bad",
+        propagated_error<std::string>);
+    CHECK(hub::current().now() == begin);
+    CHECK_THROWS_WITH_AS(d.wait("then"),
+                         "the value of then: that of late: std::runtime_error: no late",
+                         propagated_error<std::string>);
+    CHECK(hub::current().now() - begin == 1s);
+    CHECK(d.running() == 0);
+    // Who was killed while it waited is looked for no more.
+    d.spawn("killed", {"never", "other"}, sum);
+    yield();
+    d.kill("killed");
+    d.post("other", 1);
+    d.post("never", 2);
+    d.spawn("killed", {"never", "other"}, sum);
+    CHECK(d.wait("killed") == 4);
+}
+
 TEST_CASE_FIXTURE(clean_end, "in wait_each an error comes in its own place") {
     dag d({{"a", 1}});
     d.spawn("b", {}, fail);
