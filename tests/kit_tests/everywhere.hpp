@@ -11,6 +11,7 @@
 #include <tendril/test/virtual_time.hpp>
 
 #include <cstddef>
+#include <exception>
 #include <functional>
 #include <string>
 #include <utility>
@@ -39,6 +40,24 @@ inline void holds_everywhere(std::size_t moments,
     CHECK(done.cancels >= moments);
     CHECK((done.failed_allocations > 0) == (allocates && can_fail_allocations()));
 }
+
+// Looks, at its end, whether what it is told to look at holds: also in runs that are
+// ended. To be declared before the companions, which end first.
+template <class F>
+class holds_at_end {
+  public:
+    explicit holds_at_end(F holds) : holds_(std::move(holds)) {}
+
+    holds_at_end(const holds_at_end&) = delete;
+    holds_at_end& operator=(const holds_at_end&) = delete;
+
+    ~holds_at_end() {
+        if (!holds_()) std::terminate();
+    }
+
+  private:
+    F holds_;
+};
 
 // Ends its fiber with the scope that it is in.
 class companion {
