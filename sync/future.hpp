@@ -19,6 +19,7 @@
 #pragma once
 
 #include <tendril/runtime/clock.hpp>
+#include <tendril/runtime/detail/sanitizer.hpp>
 #include <tendril/runtime/detail/unique_function.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/sync/wait_queue.hpp>
@@ -165,6 +166,19 @@ class promise {
 
 std::exception_ptr abandoned_error() noexcept;
 
+// The count was seen to be 1, which does not tell the memory that whoever else has read
+// the result has dropped its handle.
+template <class State>
+void acquire_from_dropped(
+    [[maybe_unused]] const std::shared_ptr<State>& last) noexcept {
+#if defined(TENDRIL_TSAN)
+    // It knows no fences, but what the count is changed by.
+    const auto counted = last;
+#else
+    std::atomic_thread_fence(std::memory_order_acquire);
+#endif
+}
+
 template <class R>
 std::exception_ptr promise<R>::abandoned() noexcept {
     return abandoned_error();
@@ -209,9 +223,7 @@ class future {
         auto& result = finished();
         if constexpr (std::is_copy_constructible_v<R>) {
             if (state_.use_count() > 1) return result;
-            // Who else read it has dropped its handle; the count does not tell that to
-            // the memory.
-            std::atomic_thread_fence(std::memory_order_acquire);
+            detail::acquire_from_dropped(state_);
         }
         return std::move(result);
     }

@@ -7,6 +7,7 @@
 #include <tendril/sync/future.hpp>
 #include <tendril/test/virtual_time.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <stdexcept>
@@ -197,4 +198,25 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
     reader.join();
     CHECK(from_main == long{rounds} * (rounds - 1) / 2);
     CHECK(from_thread == from_main);
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "the last handle takes what another one has read on its thread") {
+    for (int i = 0; i < 500; ++i) {
+        detail::promise<std::string> p;
+        auto here = p.get_future();
+        p.keep(100, 'x');
+        std::atomic<bool> go{false};
+        std::string seen;
+        std::thread other([&, there = here]() mutable {
+            while (!go) std::this_thread::yield();
+            seen = std::move(there).wait();
+            there = {};
+        });
+        go = true;
+        const std::string taken = std::move(here).wait();
+        here = {};
+        other.join();
+        CHECK(taken == seen);
+    }
 }
