@@ -11,6 +11,7 @@
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/sync/event.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -131,7 +132,10 @@ TEST_CASE_FIXTURE(clean_pool_end,
     pool->submit(&nothing).wait();
     hub::current().call_soon([pool] { delete pool; });
     yield();
-    for (const auto& f : all_fibers()) f.kill();
+    // The one that is to wait for the others first, before it has begun.
+    auto all = all_fibers();
+    std::reverse(all.begin(), all.end());
+    for (const auto& f : all) f.kill();
     while (has_children()) yield();
 }
 
