@@ -121,9 +121,8 @@ class process_pool {
     // +[](int n) {...}. Does not park.
     //
     // REQUIRES  f is of this program, or of a library loaded before the pool was made.
-    // THROWS  fiber_error: closed; bad_argument for a null function; forked in a
-    // worker,
-    //         or another child of a fork; std::bad_alloc.
+    // THROWS  fiber_error: closed; bad_argument for a null function; forked in a worker
+    //         or another child of a fork. std::bad_alloc.
     template <class R, class... P, class... Args>
     future<R> submit(R (*f)(P...), Args&&... args) {
         static_assert(

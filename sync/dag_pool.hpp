@@ -11,8 +11,8 @@
 // nothing: any other fiber may wait for it all the same, and somebody may post() it. A
 // key is given a value once. When its function throws, that is the key's error, and at
 // once the error of all that need it, whatever else they still wait for: see
-// propagated_error.hpp. One that is killed or cancelled
-// leaves its key as if it had never been spawned.
+// propagated_error.hpp. One that is killed or cancelled leaves its key as if it had
+// never been spawned.
 //
 // K: copyable, with <; to be named in messages, with <<. V: movable. References to
 // values hold until the value is replaced, and as long as the pool. Thread rule: one
