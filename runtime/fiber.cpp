@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tendril/runtime/detail/extras.hpp>
+#include <tendril/runtime/detail/scheduled_call.hpp>
 #include <tendril/runtime/detail/switch.hpp>
 #include <tendril/runtime/fiber.hpp>
 #include <tendril/runtime/hub.hpp>
@@ -368,6 +369,37 @@ link_id any_fiber::link(detail::unique_function<void()> f) const {
     detail::extras_of(*core_).links.push_back({id, std::move(f)});
     if (done()) detail::call_links(*core_);
     return id;
+}
+
+namespace {
+
+// As a link: hands its callback to the hub.
+class done_callback {
+  public:
+    explicit done_callback(detail::unique_function<void()> f)
+        : call_(detail::scheduled_call::make(
+              detail::current_scheduler(), std::move(f), false)) {
+        call_->drop_reference();  // nobody has a handle to cancel it by
+    }
+
+    void operator()() {
+        detail::scheduled_call* const call = call_.release();
+        call->home.ready.push_back(*call);
+    }
+
+  private:
+    struct forget {
+        void operator()(detail::scheduled_call* call) const noexcept { call->forget(); }
+    };
+
+    std::unique_ptr<detail::scheduled_call, forget> call_;
+};
+
+}  // namespace
+
+link_id any_fiber::add_done_callback(detail::unique_function<void()> f) const {
+    detail::require_home(core(), "add_done_callback");
+    return link(done_callback(std::move(f)));
 }
 
 bool any_fiber::unlink(link_id id) const {

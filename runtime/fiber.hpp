@@ -129,7 +129,14 @@ class any_fiber {
     //         std::bad_alloc.
     link_id link(detail::unique_function<void()> f) const;
 
-    // Takes a link back. False if it has been called or taken back already.
+    // asyncio's: has `f` called by the hub once the fiber has ended, never in here,
+    // even if it has already; in the context that the caller has now. In the order
+    // added, among the links. What it throws goes to the exception hook. Not called any
+    // more if the fiber ends with its thread. THROWS  as link().
+    link_id add_done_callback(detail::unique_function<void()> f) const;
+
+    // Takes a link back, or a done callback. False if it has been called, or is about
+    // to be, or has been taken back already.
     bool unlink(link_id id) const;
 
     friend bool operator==(const any_fiber& a, const any_fiber& b) noexcept {
