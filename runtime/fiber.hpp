@@ -131,8 +131,9 @@ class any_fiber {
 
     // asyncio's: has `f` called by the hub once the fiber has ended, never in here,
     // even if it has already; in the context that the caller has now. In the order
-    // added, among the links. What it throws goes to the exception hook. Not called any
-    // more if the fiber ends with its thread. THROWS  as link().
+    // added, after whoever waits for the fiber. What it throws goes to the exception
+    // hook. Not called any more if the fiber ends with its thread.
+    // THROWS  as link().
     link_id add_done_callback(detail::unique_function<void()> f) const;
 
     // Takes a link back, or a done callback. False if it has been called, or is about
