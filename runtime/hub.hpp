@@ -343,6 +343,9 @@ struct hub_internals {
     // See quiet_threads.hpp.
     static detail::quiet_mark& quiet(hub& h) noexcept { return h.quiet_; }
 
+    // A stop() that no run_forever() has seen.
+    static void forget_stop(hub& h) noexcept { h.stop_requested_ = false; }
+
     // Only a letter can make it do anything. Its own thread.
     static bool only_waits(hub& h) noexcept;
 

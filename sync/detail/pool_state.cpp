@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/detail/extras.hpp>
 #include <tendril/runtime/detail/quiet_threads.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/hub.hpp>
@@ -195,12 +196,21 @@ void pool_state::work(pool_work& first) noexcept {
     if (has_hub(first)) {
         for (pool_work* w = &first; w != nullptr; w = next()) {
             w->run();
+            forget_work();
             finish(*w);
         }
     }
     // With the fibers that its work has left behind.
     hub_internals::close_this_thread();
     leave();
+}
+
+// What one piece of work has done to the fiber that it was in is not the next one's.
+void pool_state::forget_work() noexcept {
+    fiber_core& main = this_scheduler->main;
+    drop_interrupts(main);
+    drop_locals(main);
+    hub_internals::forget_stop(this_scheduler->owner);
 }
 
 bool pool_state::has_hub(pool_work& first) noexcept {

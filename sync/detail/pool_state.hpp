@@ -69,6 +69,7 @@ class pool_state : public std::enable_shared_from_this<pool_state> {
     bool has_hub(pool_work& first) noexcept;
     pool_work* next();
     pool_work* rest(std::unique_lock<wait_queue::lock>& held);
+    static void forget_work() noexcept;
     void finish(pool_work& work) noexcept;
     void lose_thread(pool_work& first, const std::exception_ptr& error) noexcept;
     void leave() noexcept;

@@ -3,6 +3,7 @@
 #include <tendril/runtime/deadlock.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/fiber.hpp>
+#include <tendril/runtime/fiber_local.hpp>
 #include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
@@ -157,6 +158,29 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
     }
     CHECK(thread_pool_options::default_threads() >= 4);
     CHECK(thread_pool_options::default_threads() <= 32);
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "what work does to its fiber is not the next's") {
+    static fiber_local<int> number;
+    thread_pool pool({.threads = 1});
+    pool.submit([] {
+        *number = 42;
+        hub::current().stop();
+        current().kill();
+    });
+    const auto next = pool.submit([] {
+        yield();
+        hub& h = hub::current();
+        bool in_time = false;
+        h.call_soon([&] {
+            in_time = true;
+            h.stop();
+        });
+        h.run_forever();
+        return in_time ? *number : -1;
+    });
+    CHECK(next.wait() == 0);
 }
 
 TEST_CASE_FIXTURE(clean_end_of_threads, "work begins in the order submitted") {
