@@ -25,8 +25,9 @@
 // itself calls exit() does run the parent's static destructors, in the worker: _exit().
 //
 // The workers are children of a process of their own (tendril-zygote). If that is ended
-// from outside, they end with it, and each call from then on fails with
-// std::system_error, as does one that needs a descriptor where there is none left.
+// from outside, they end with it: the calls that they are in fail with worker_died, and
+// each call from then on with std::system_error. So does one that needs a descriptor,
+// or a process, where there is none left.
 //
 // The pool's own fibers have none of the deadlines of the fiber that makes it.
 //

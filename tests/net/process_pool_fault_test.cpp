@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <tendril/net/detail/wire.hpp>
-#include <tendril/net/detail/worker_process.hpp>
 #include <tendril/net/process_pool.hpp>
 #include <tendril/runtime/cancel.hpp>
 #include <tendril/runtime/deadlock.hpp>
@@ -16,13 +14,9 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
-#include <cstdint>
-#include <functional>
 #include <memory>
 #include <new>
 #include <optional>
-#include <stdexcept>
-#include <string>
 #include <system_error>
 
 #include "../support/errc_of.hpp"
@@ -30,8 +24,6 @@
 #include "../support/pool_processes.hpp"
 #include <doctest/doctest.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,32 +43,6 @@ void nothing() {}
 
 int stuck() {
     for (;;) pause();
-}
-
-// Its own end, in a worker.
-int socket_of_worker() {
-    for (int fd = 3;; ++fd) {
-        struct stat about {};
-
-        if (fstat(fd, &about) == 0 && S_ISSOCK(about.st_mode)) return fd;
-    }
-}
-
-// Answers with that, and 256 KiB of rubbish; and then stays.
-int reply_of(detail::reply_header header) {
-    const int socket = socket_of_worker();
-    send(socket, &header, sizeof header, MSG_NOSIGNAL);
-    const std::string rubbish(4096, 'A');
-    for (int i = 0; i < 64; ++i) {
-        send(socket, rubbish.data(), rubbish.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    }
-    for (;;) pause();
-}
-
-std::size_t peak_memory() {
-    rusage use{};
-    getrusage(RUSAGE_SELF, &use);
-    return static_cast<std::size_t>(use.ru_maxrss) << 10;
 }
 
 // Of this process, until it is destroyed.
@@ -177,35 +143,6 @@ TEST_CASE_FIXTURE(clean_pool_end, "a pool may outlive the scope that it was made
     CHECK(errc_of([&] { pool->submit(&nothing).wait(); }) == std::nullopt);
 }
 
-TEST_CASE_FIXTURE(clean_pool_end, "a reply that cannot be right ends its worker") {
-    process_pool pool({.processes = 1});
-    for (const detail::reply_header wrong :
-         {detail::reply_header{.failed = 0, .size = UINT64_MAX - 5},
-          detail::reply_header{.failed = 0, .size = std::uint64_t{1} << 62},
-          detail::reply_header{.failed = 2, .size = 1}}) {
-        const pid_t worker = pool.submit(&getpid).wait();
-        std::error_code told;
-        try {
-            pool.submit(&reply_of, wrong).wait();
-        } catch (const std::system_error& e) {
-            told = e.code();
-        }
-        CHECK(told == std::errc::protocol_error);
-        CHECK(pool.submit(&getpid).wait() != worker);
-        CHECK(is_gone(worker));
-    }
-}
-
-TEST_CASE_FIXTURE(clean_pool_end, "a long reply takes memory only as it comes") {
-    process_pool pool({.processes = 1});
-    const std::size_t before = peak_memory();
-    const auto f = pool.submit(&reply_of, detail::reply_header{0, 1u << 30});
-    tendril::sleep(50ms);
-    CHECK_FALSE(pool.close_for(1ms));
-    CHECK(errc_of([&] { f.wait(); }) == errc::abandoned);
-    CHECK(peak_memory() - before < (100u << 20));
-}
-
 TEST_CASE_FIXTURE(clean_pool_end, "a refused close leaves the pool open") {
     process_pool pool({.processes = 1});
     event<std::optional<errc>> told;
@@ -235,41 +172,6 @@ TEST_CASE_FIXTURE(clean_pool_end,
     inherited->~process_pool();
 }
 
-TEST_CASE_FIXTURE(clean_pool_end, "a request too large for a worker is its bad_alloc") {
-    if (test::sanitized) return;  // which needs more addresses than any limit leaves
-    process_pool pool({.processes = 1});
-    const pid_t worker = pool.submit(+[] {
-                                 const rlimit small{400u << 20, 400u << 20};
-                                 setrlimit(RLIMIT_AS, &small);
-                                 return getpid();
-                             })
-                             .wait();
-    std::string type;
-    try {
-        pool.submit(
-                +[](const std::string& s) { return s.size(); },
-                std::string(500u << 20, 'x'))
-            .wait();
-    } catch (const remote_error& e) {
-        type = e.type();
-    }
-    CHECK(type == "std::bad_alloc");
-    CHECK(pool.submit(&getpid).wait() == worker);
-}
-
-static_assert(!detail::crosses_processes<std::reference_wrapper<int>>);
-static_assert(detail::writes_to_caller<std::string&>);
-static_assert(!detail::writes_to_caller<const std::string&>);
-static_assert(!detail::writes_to_caller<std::string>);
-static_assert(!detail::writes_to_caller<std::string&&>);
-
-TEST_CASE("a count beyond the end of a message is refused before it is believed") {
-    detail::byte_string message;
-    detail::write_plain(message, std::uint64_t{1} << 40);
-    detail::byte_view view = message;
-    CHECK_THROWS_AS(detail::take_value<std::string>(view), std::length_error);
-}
-
 TEST_CASE_FIXTURE(clean_pool_end,
                   "a worker's death is seen though others have its socket") {
     process_pool pool({.processes = 1});
@@ -292,6 +194,22 @@ TEST_CASE_FIXTURE(clean_pool_end,
     kill(idle, SIGKILL);
     while (test::state_of(idle) != 'Z') yield();
     CHECK(pool.submit(&getpid).wait() != idle);
+}
+
+TEST_CASE_FIXTURE(clean_pool_end, "when the maker of workers is ended calls fail") {
+    process_pool pool({.processes = 1});
+    kill(test::parent_of(pool.submit(&getpid).wait()), SIGKILL);
+    // Its worker follows, soon.
+    for (bool refused = false; !refused;) {
+        try {
+            pool.submit(&nothing).wait();
+        } catch (const std::system_error&) {
+            refused = true;
+        } catch (const worker_died&) {
+        }
+    }
+    CHECK_THROWS_AS(pool.submit(&nothing).wait(), std::system_error);
+    CHECK(pool.close());
 }
 
 TEST_CASE_FIXTURE(clean_pool_end, "an idle pool hides no deadlock") {
