@@ -239,13 +239,15 @@ TEST_CASE_FIXTURE(clean_pool_end,
     getrlimit(RLIMIT_NOFILE, &limit);
     const rlimit none{.rlim_cur = 3, .rlim_max = limit.rlim_max};
     setrlimit(RLIMIT_NOFILE, &none);
+    const auto refused = pool.submit(&nothing);
+    refused.join();
+    setrlimit(RLIMIT_NOFILE, &limit);
     std::error_code told;
     try {
-        pool.submit(&nothing).wait();
+        refused.wait();
     } catch (const std::system_error& e) {
         told = e.code();
     }
-    setrlimit(RLIMIT_NOFILE, &limit);
     CHECK(told.value() == EMFILE);
     CHECK(test::child_of(zygote) == 0);
     CHECK(test::parent_of(pool.submit(&getpid).wait()) == zygote);
