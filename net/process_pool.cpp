@@ -68,8 +68,10 @@ process_pool::process_pool(process_pool_options options)
                                              std::to_string(options.processes) +
                                              " processes");
     }
-    // Else chance would have it: a worker may be there before it is waited for.
-    if (detail::current_scheduler().on_loop()) {
+    // Else chance would have it: a worker may be there before it is waited for. A
+    // thread without a hub is not given one, or its workers could have none.
+    const detail::scheduler* const s = detail::this_scheduler;
+    if (s != nullptr && s->on_loop()) {
         detail::fail_in_hub("the workers of a process pool");
     }
     crew_ = detail::process_crew::make(static_cast<std::size_t>(options.processes));
