@@ -6,12 +6,13 @@
 #include <tendril/net/detail/io_driver.hpp>
 
 #include <cerrno>
-#include <csignal>
 #include <fstream>
 #include <string>
 
 #include "clean_end.hpp"
 #include "descriptors.hpp"
+#include <poll.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,8 +26,14 @@ class made_pool_descriptors : made_epoll {
 
 class clean_pool_end : made_pool_descriptors, public clean_end {};
 
+// Has ended, or does within ten seconds: what ends with its parent does so by a signal
+// that is on its way when that has ended.
 inline bool is_gone(pid_t process) {
-    return kill(process, 0) != 0 && errno == ESRCH;
+    const owned_descriptor handle(
+        static_cast<int>(syscall(SYS_pidfd_open, process, 0)));
+    if (handle.fd() < 0) return errno == ESRCH;
+    pollfd end{.fd = handle.fd(), .events = POLLIN, .revents = 0};
+    return poll(&end, 1, 10'000) > 0;
 }
 
 // From its third on, the fields of what the system tells of a process.
