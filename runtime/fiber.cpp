@@ -90,7 +90,7 @@ void require_home(const fiber_core& core, const char* call) {
     const bool ended = core.home->closing.load(std::memory_order_acquire);
     fail(
         ended ? errc::thread_exited : errc::wrong_thread,
-        std::string(call) + " on " + describe(core) +
+        std::string(call) + "() was called on " + describe(core) +
             (ended ? ", whose thread has ended" : ", which belongs to another thread"));
 }
 
@@ -323,7 +323,8 @@ void any_fiber::wait_and_rethrow() const {
     // Not by its address, which the next fiber may have.
     if (id() != waited_for) {
         detail::fail(errc::dead,
-                     "a fiber handle was given another fiber while it was waited on");
+                     "a fiber handle was destroyed, or given another fiber, while it "
+                     "was waited on");
     }
     if (core_->failure) {
         core_->failure_seen = true;

@@ -51,10 +51,12 @@ namespace {
 void require_one_thread() {
     const std::size_t threads = thread_count();
     if (threads <= 1) return;
-    fail(errc::has_threads,
-         "a process pool was made in a process of " + std::to_string(threads) +
-             " threads, whose locks a fork would find as they happen to be; make it "
-             "before the other threads (a watchdog, a thread pool, a blocking() call)");
+    fail(
+        errc::has_threads,
+        "a process pool was made in a process of " + std::to_string(threads) +
+            " threads: a fork would copy the locks that the others hold; make it first "
+            "in main, before any other thread (std::thread, hub_thread, thread_pool, "
+            "watchdog, a blocking() call)");
 }
 
 std::array<int, 2> make_pair(int type) {
