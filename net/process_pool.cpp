@@ -2,6 +2,7 @@
 #include <tendril/net/detail/process_crew.hpp>
 #include <tendril/net/process_pool.hpp>
 #include <tendril/runtime/cancel.hpp>
+#include <tendril/runtime/detail/fork_guard.hpp>
 #include <tendril/runtime/error.hpp>
 #include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/park.hpp>
@@ -81,7 +82,7 @@ process_pool::~process_pool() {
     if (!crew_) return;  // a worker, forked before it was there
     if (!crew_->is_ours()) {
         // The child of a fork: the workers are its parent's.
-        static_cast<void>(new std::shared_ptr(std::move(crew_)));
+        detail::keep_for_parent(std::move(crew_));
         return;
     }
     const auto end = [crew = crew_, grace = grace_] {

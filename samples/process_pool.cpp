@@ -33,6 +33,7 @@ int main() {
     tendril::process_pool pool({.processes = 2});
 
     std::vector<tendril::future<>> all;
+    all.reserve(3);
     for (int i = 0; i < 3; ++i) all.push_back(func(pool));
     for (const auto& f : all) f.wait();
 

@@ -104,9 +104,9 @@ void mutex::unlock() {
 
 void mutex::fail_not_owner(std::unique_lock<wait_queue::lock> held,
                            const detail::fiber_core& me) {
-    const char* const whose = owner_ == 0 ? "nobody holds" : "another fiber holds";
     held.unlock();
-    detail::fail(errc::not_owner, describe(me) + " unlocks a mutex that " + whose);
+    detail::fail(errc::not_owner,
+                 describe(me) + " unlocks a mutex that it does not hold");
 }
 
 void mutex::hand_on(std::unique_lock<wait_queue::lock> held) noexcept {

@@ -22,7 +22,7 @@ thread_pool::thread_pool(thread_pool_options options)
 thread_pool::~thread_pool() {
     if (detail::in_forked_child) {
         // The threads are the parent's; what they hold stays as it is.
-        static_cast<void>(new std::shared_ptr(std::move(state_)));
+        detail::keep_for_parent(std::move(state_));
     } else if (detail::pool_state::own() == state_.get()) {
         state_->abandon();
     } else if (detail::current_scheduler().on_loop()) {

@@ -125,7 +125,7 @@ class process_crew::member {
 process_crew::process_crew() : owner_(getpid()), zygote_(work_for_parent) {}
 
 std::shared_ptr<process_crew> process_crew::make(std::size_t workers) {
-    const std::shared_ptr<process_crew> made(new process_crew);
+    std::shared_ptr<process_crew> made(new process_crew);
     made->start(made, workers);
     return made;
 }

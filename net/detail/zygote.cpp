@@ -123,7 +123,7 @@ void reset_signals() noexcept {
     for (int s = 1; s < NSIG; ++s) std::signal(s, s == SIGINT ? SIG_IGN : SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
+    pthread_sigmask(SIG_SETMASK, &none, nullptr);
 }
 
 // Ends with `parent`.
@@ -137,6 +137,7 @@ void follow(pid_t parent) noexcept {
 void close_all_but(int kept) noexcept {
     DIR* const dir = opendir("/proc/self/fd");
     if (dir == nullptr) return;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread
     while (const dirent* const entry = readdir(dir)) {
         const int fd = std::atoi(entry->d_name);
         if (fd <= 2 || fd == kept || fd == dirfd(dir)) continue;

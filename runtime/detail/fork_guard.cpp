@@ -5,7 +5,11 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <memory>
+#include <new>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <pthread.h>
 #include <unistd.h>
@@ -35,6 +39,15 @@ void in_child() {
 
 void watch_forks() noexcept {
     had_hub.store(true);
+}
+
+void keep_for_parent(std::shared_ptr<void> it) noexcept {
+    try {
+        static auto& kept = *new std::vector<std::shared_ptr<void>>;
+        kept.push_back(std::move(it));
+    } catch (const std::bad_alloc&) {
+        std::abort();
+    }
 }
 
 void abort_in_child() noexcept {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 
 namespace tendril::detail {
 
@@ -21,6 +22,9 @@ inline std::atomic<bool> in_forked_child{false};
 void watch_forks() noexcept;
 
 [[noreturn]] void abort_in_child() noexcept;
+
+// In such a child: what has threads or processes of the parent's is never destroyed.
+void keep_for_parent(std::shared_ptr<void> it) noexcept;
 
 // After anything that was the user's, where the hub would go on.
 inline void require_parent() noexcept {
