@@ -54,7 +54,9 @@ class event {
     // THROWS  fiber_error (already_set) if something was sent before and not reset.
     template <class U = value>
     void send(U&& result = U{}) {
-        publish({std::forward<U>(result), nullptr});
+        // In place: what is sent may be an optional, and empty.
+        publish(
+            {std::optional<value>(std::in_place, std::forward<U>(result)), nullptr});
     }
 
     // The same with an exception, which wait() and poll() throw.

@@ -169,6 +169,14 @@ TEST_CASE_FIXTURE(clean_end, "what converts to the type can be sent") {
     CHECK(value.use_count() == 1);
 }
 
+TEST_CASE_FIXTURE(clean_end, "what is sent may be an empty optional") {
+    event<std::optional<int>> e;
+    e.send(std::nullopt);
+    CHECK(e.has_result());
+    CHECK(e.wait() == std::nullopt);
+    CHECK(e.poll() == std::optional<std::optional<int>>(std::in_place));
+}
+
 TEST_CASE_FIXTURE(clean_end, "an event gives up when the time is over, no sooner") {
     virtual_time time;
     event<int> e;
