@@ -86,13 +86,13 @@ bool one_at_a_time(long n) {
     return held == n / crowd * crowd;
 }
 
-// Those whose patience is at its end come back.
+// Those whose patience is at its end come back, when those who hold it have had a turn.
 bool impatient(long n) {
     mutex lock;
     long held = 0;
     at_once([&](long number) {
         for (long i = 0; i < n / crowd; ++i) {
-            while (!lock.try_lock_for(std::chrono::microseconds(number))) continue;
+            while (!lock.try_lock_for(std::chrono::microseconds(number))) yield();
             const std::lock_guard here(lock, std::adopt_lock);
             const long before = held;
             now_and_then(i);
@@ -135,7 +135,7 @@ bool tokens(long n) {
         for (long i = 0; i < n / crowd; ++i) {
             if (i % 8 == 0) {
                 while (!three.try_acquire_for(std::chrono::microseconds(number))) {
-                    continue;
+                    yield();
                 }
             } else {
                 three.acquire();
@@ -282,7 +282,7 @@ bool items(long n, Queue& q) {
                 sum += i;
             } else if (i % 8 == 0) {
                 std::optional<long> item;
-                while (!(item = q.get_for(std::chrono::microseconds(number)))) continue;
+                while (!(item = q.get_for(std::chrono::microseconds(number)))) yield();
                 sum -= *item;
             } else {
                 sum -= q.get();
@@ -402,7 +402,7 @@ int main(int argc, char** argv) {
     bool known = what == "--list";
     for (const primitive& p : all) {
         if (what == "--list") std::printf("%s\n", p.name.data());
-        if (p.name != what) continue;
+        if (p.name != what) yield();
         known = true;
         const time_point begin = clock::now();
         const bool exact = p.exact(n);
