@@ -92,7 +92,8 @@ bool impatient(long n) {
     long held = 0;
     at_once([&](long number) {
         for (long i = 0; i < n / crowd; ++i) {
-            while (!lock.try_lock_for(std::chrono::microseconds(number))) yield();
+            const std::chrono::microseconds patience(20 * number);
+            while (!lock.try_lock_for(patience)) yield();
             const std::lock_guard here(lock, std::adopt_lock);
             const long before = held;
             now_and_then(i);

@@ -8,8 +8,10 @@
 #include <tendril/runtime/run.hpp>
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/sync/event.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -33,6 +35,7 @@ using test::clean_pool_end;
 using test::errc_of;
 using test::has_children;
 using test::is_gone;
+using test::virtual_time;
 
 // ThreadSanitizer has a thread of its own, so that nothing can be forked.
 TEST_SUITE_BEGIN("net/process_pool fault" * doctest::skip(test::under_tsan));
@@ -131,12 +134,13 @@ TEST_CASE_FIXTURE(clean_pool_end, "a pool whose fibers never began refuses calls
 }
 
 TEST_CASE_FIXTURE(clean_pool_end, "a pool may outlive the scope that it was made in") {
+    const virtual_time time;
     std::optional<process_pool> pool;
-    move_on_after(20ms, [&] {
+    move_on_after(1h, [&] {
         pool.emplace(process_pool_options{.processes = 1});
         pool->submit(&nothing).wait();
     });
-    tendril::sleep(40ms);
+    tendril::sleep(2h);
     CHECK(errc_of([&] { pool->submit(&nothing).wait(); }) == std::nullopt);
 }
 
@@ -171,26 +175,28 @@ TEST_CASE_FIXTURE(clean_pool_end,
 
 TEST_CASE_FIXTURE(clean_pool_end,
                   "a worker's death is seen though others have its socket") {
-    process_pool pool({.processes = 1});
-    const auto f = pool.submit(+[] {
+    // What a worker forks stays until it can read a byte here. Workers inherit it.
+    static std::array<int, 2> go{};
+    REQUIRE(pipe(go.data()) == 0);
+    const auto fork_another = +[](bool die) {
         if (fork() == 0) {
-            ::sleep(5);
-            _exit(0);
+            char byte = 0;
+            _exit(read(go[0], &byte, 1) == 1 ? 0 : 1);
         }
-        raise(SIGKILL);
-    });
-    CHECK(f.join_for(2s));
-    CHECK_THROWS_AS(f.wait(), worker_died);
+        if (die) raise(SIGKILL);
+        return getpid();
+    };
+    {
+        process_pool pool({.processes = 1});
+        CHECK_THROWS_AS(pool.submit(fork_another, true).wait(), worker_died);
 
-    const pid_t idle = pool.submit(+[] {
-                               if (fork() != 0) return getpid();
-                               ::sleep(5);
-                               _exit(0);
-                           })
-                           .wait();
-    kill(idle, SIGKILL);
-    while (test::state_of(idle) != 'Z') yield();
-    CHECK(pool.submit(&getpid).wait() != idle);
+        const pid_t idle = pool.submit(fork_another, false).wait();
+        kill(idle, SIGKILL);
+        while (test::state_of(idle) != 'Z') yield();
+        CHECK(pool.submit(&getpid).wait() != idle);
+        CHECK(write(go[1], "12", 2) == 2);
+    }
+    for (const int fd : go) close(fd);
 }
 
 TEST_CASE_FIXTURE(clean_pool_end, "when the maker of workers is ended calls fail") {

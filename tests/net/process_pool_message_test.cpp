@@ -3,6 +3,7 @@
 #include <tendril/net/detail/worker_process.hpp>
 #include <tendril/net/process_pool.hpp>
 #include <tendril/runtime/error.hpp>
+#include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/sleep.hpp>
 
 #include <chrono>
@@ -18,6 +19,7 @@
 #include "../support/hub_threads.hpp"
 #include "../support/pool_processes.hpp"
 #include <doctest/doctest.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -43,14 +45,15 @@ int socket_of_worker() {
     }
 }
 
-// Answers with that, and 256 KiB of rubbish; and then stays.
-int reply_of(detail::reply_header header) {
+// Answers with that, and 256 KiB of rubbish; says so to `told`, and then stays.
+int reply_of(detail::reply_header header, int told) {
     const int socket = socket_of_worker();
     send(socket, &header, sizeof header, MSG_NOSIGNAL);
     const std::string rubbish(4096, 'A');
     for (int i = 0; i < 64; ++i) {
         send(socket, rubbish.data(), rubbish.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     }
+    eventfd_write(told, 1);
     for (;;) pause();
 }
 
@@ -78,7 +81,7 @@ TEST_CASE_FIXTURE(clean_pool_end, "a reply that cannot be right ends its worker"
         const pid_t worker = pool.submit(&getpid).wait();
         std::error_code told;
         try {
-            pool.submit(&reply_of, wrong).wait();
+            pool.submit(&reply_of, wrong, -1).wait();
         } catch (const std::system_error& e) {
             told = e.code();
         }
@@ -89,10 +92,12 @@ TEST_CASE_FIXTURE(clean_pool_end, "a reply that cannot be right ends its worker"
 }
 
 TEST_CASE_FIXTURE(clean_pool_end, "a long reply takes memory only as it comes") {
+    const test::owned_descriptor told(eventfd(0, 0));  // a worker inherits it
     process_pool pool({.processes = 1});
     const std::size_t before = peak_memory();
-    const auto f = pool.submit(&reply_of, detail::reply_header{0, 1u << 30});
-    tendril::sleep(50ms);
+    const auto f = pool.submit(&reply_of, detail::reply_header{0, 1u << 30}, told.fd());
+    hub::current().wait_readable(told.fd());
+    yield();
     CHECK_FALSE(pool.close_for(1ms));
     CHECK(errc_of([&] { f.wait(); }) == errc::abandoned);
     CHECK(peak_memory() - before < (100u << 20));

@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "../support/asleep.hpp"
 #include "../support/errc_of.hpp"
 #include "../support/other_thread.hpp"
 #include <doctest/doctest.h>
@@ -49,11 +50,6 @@ struct gate {
         passed.count_down();
     }
 };
-
-// Returns when the hub sleeps: when all its fibers wait, and it has looked for timers.
-void wait_until_asleep(hub& h) {
-    while (!hub_internals::watch(h).asleep) std::this_thread::yield();
-}
 
 }  // namespace
 
@@ -210,13 +206,13 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
                   "virtual time does not jump while a call is under way") {
     const virtual_time time;
     auto sleeper = spawn([] { tendril::sleep(1h); });
-    blocking(wait_until_asleep, std::ref(hub::current()));
+    hub& here = hub::current();
+    const auto work = [&here] { test::wait_until_asleep(here); };
+    blocking(work);
     CHECK_FALSE(sleeper.done());
     CHECK(time.passed() < 1h);
     // Nor while one waits for room, for one of several, or for the end.
     thread_pool pool({.threads = 1, .queue = 0});
-    hub& here = hub::current();
-    const auto work = [&here] { wait_until_asleep(here); };
     pool.submit(work);
     gather(pool.submit(work), pool.submit(work));
     pool.submit(work);

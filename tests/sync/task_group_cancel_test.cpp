@@ -25,6 +25,7 @@
 
 #include "../support/clean_end.hpp"
 #include "../support/errc_of.hpp"
+#include "../support/group_of.hpp"
 #include "../support/other_thread.hpp"
 #include <doctest/doctest.h>
 
@@ -33,24 +34,11 @@ using namespace tendril;
 using test::clean_end;
 using test::clean_end_of_threads;
 using test::errc_of;
+using test::fail_with;
+using test::group_of;
 using test::virtual_time;
 
 namespace {
-
-[[noreturn]] void fail_with(const char* text) {
-    throw std::runtime_error(text);
-}
-
-// What run() threw, as the sentences of the group.
-template <class F>
-std::string group_of(F f) {
-    try {
-        f();
-    } catch (const exception_group& g) {
-        return g.what();
-    }
-    return "nothing";
-}
 
 // A group of one member that fails when it is cancelled: the group's error, if any.
 std::optional<exception_group> failing_when_cancelled() {

@@ -26,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include "../support/asleep.hpp"
 #include "../support/errc_of.hpp"
 #include "../support/hub_threads.hpp"
 #include "../support/other_thread.hpp"
@@ -374,10 +375,11 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
     REQUIRE(pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC) == 0);
     {
         thread_pool pool({.threads = 1});
+        hub& here = hub::current();
         const auto there = pool.submit([] { return hub::current().handle(); }).wait();
         // By a letter,
-        CHECK(spawn_on(there, [] {
-                  tendril::sleep(20ms);
+        CHECK(spawn_on(there, [&here] {
+                  test::wait_until_asleep(here);
                   return 7;
               }).wait() == 7);
         // by a descriptor,
@@ -390,16 +392,16 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
                 });
             })
             .wait();
+        const pid_t self = getpid();
         const pid_t writer = fork();
         if (writer == 0) {
-            usleep(20'000);
+            test::wait_until_asleep(self);
             _exit(write(ends[1], "x", 1) == 1 ? 0 : 1);
         }
         CHECK_NOTHROW(told.wait());
         waitpid(writer, nullptr, 0);
         // and by a signal.
         event<> signalled;
-        const pid_t self = getpid();
         pool.submit([&] {
                 hub& h = hub::current();
                 h.add_signal_handler(SIGUSR1, [&] {
@@ -410,7 +412,7 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
             .wait();
         const pid_t sender = fork();
         if (sender == 0) {
-            usleep(20'000);
+            test::wait_until_asleep(self);
             _exit(kill(self, SIGUSR1));
         }
         CHECK_NOTHROW(signalled.wait());
