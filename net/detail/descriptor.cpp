@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 
+#include <poll.h>
 #include <unistd.h>
 
 namespace tendril::detail {
@@ -93,6 +94,11 @@ bool descriptor::use::pause(time_point until, std::error_code& ec) const {
 }
 
 // -- events
+
+bool descriptor::is_readable() const noexcept {
+    pollfd what{.fd = fd_, .events = POLLIN, .revents = 0};
+    return ::poll(&what, 1, 0) > 0;
+}
 
 void descriptor::on_event(direction d, bool more_to_come_unseen) noexcept {
     hopeful_[index(d)] = true;

@@ -31,7 +31,7 @@ class descriptor final : event_sink, letter {
 
     // Owns `fd`, which must be non-blocking. `is_tcp`: see short_read().
     explicit descriptor(int fd, bool is_tcp = true) noexcept
-        : fd_(fd), short_read_is_all_(is_tcp) {}
+        : fd_(fd), is_tcp_(is_tcp), short_read_is_all_(is_tcp) {}
 
     descriptor(const descriptor&) = delete;
     descriptor& operator=(const descriptor&) = delete;
@@ -71,6 +71,7 @@ class descriptor final : event_sink, letter {
         return home != nullptr && home != this_scheduler;
     }
 
+    bool is_readable() const noexcept;
     void require_own_thread(const char* call) const;
     [[noreturn]] void fail_second_user(direction d) const;
     bool start_expecting(direction d, std::error_code& ec);
@@ -84,6 +85,7 @@ class descriptor final : event_sink, letter {
     int fd_;
     unsigned references_ = 1;  // the owner, and each use
     bool hopeful_[2] = {true, true};
+    bool is_tcp_;
     bool short_read_is_all_;
     std::size_t pauses_ = 0;
     fiber_core* user_[2] = {nullptr, nullptr};
@@ -144,6 +146,13 @@ class descriptor::use {
     // comes later there will be a new event. Holds for TCP; other sockets may cut a
     // read short for other reasons, and are tried again.
     void short_read() const noexcept { of_.hopeful_[0] = !of_.short_read_is_all_; }
+
+    // A read has met EAGAIN. True if that was no more than an interruption: where the
+    // next byte is urgent, Linux does not go on to what is behind it while a signal is
+    // pending, and there will be no event for what has been there already.
+    bool was_interrupted() const noexcept {
+        return of_.is_tcp_ && !of_.short_read_is_all_ && of_.is_readable();
+    }
 
     // Parks until an attempt may succeed. False, and why: timed_out;
     // bad_file_descriptor if it has been closed; what the system says when it cannot be

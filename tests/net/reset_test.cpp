@@ -20,6 +20,7 @@ using test::code_of;
 using test::connect_pair;
 using test::read_some;
 using test::read_to_end;
+using test::send_urgent;
 
 TEST_SUITE_BEGIN("net/reset");
 
@@ -44,10 +45,6 @@ fiber<ending> read_until_broken(net::socket& s, std::size_t most = 64) {
         }
         return e;
     });
-}
-
-void send_urgent(net::socket& s, char byte) {
-    REQUIRE(::send(s.native_handle(), &byte, 1, MSG_OOB | MSG_NOSIGNAL) == 1);
 }
 
 }  // namespace

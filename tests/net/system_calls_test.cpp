@@ -192,6 +192,7 @@ using test::code_of;
 using test::connect_pair;
 using test::read_some;
 using test::registered;
+using test::send_urgent;
 
 TEST_SUITE_BEGIN("net/system calls");
 
@@ -343,6 +344,24 @@ TEST_CASE_FIXTURE(clean_net_end, "an interrupted call is made again") {
     const net::socket dialled = net::connect(port.local_address());
     accepts.errors = {EINTR, EINTR};
     CHECK(port.accept().peer_address() == dialled.local_address());
+}
+
+// As Linux answers while a signal is pending: there will be no other event.
+TEST_CASE_FIXTURE(
+    clean_net_end,
+    "a signal that meets a read at urgent data does not stop the stream") {
+    auto [client, server] = connect_pair();
+    server.set_read_timeout(1s);
+    auto reader = spawn([&server = server] {
+        std::string got = read_some(server);
+        recvs.errors = {EAGAIN, EAGAIN};
+        return got + read_some(server);
+    });
+    yield();
+    client.send_all("before,");
+    send_urgent(client, '!');
+    client.send_all("after");
+    CHECK(reader.wait() == "before,after");
 }
 
 TEST_CASE_FIXTURE(clean_net_end,

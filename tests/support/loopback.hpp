@@ -9,6 +9,7 @@
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 
+#include <cerrno>
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -129,6 +130,12 @@ inline void reset(net::socket& s) {
     const linger at_once{.l_onoff = 1, .l_linger = 0};
     setsockopt(s.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     s.close();
+}
+
+inline void send_urgent(net::socket& s, char byte) {
+    if (::send(s.native_handle(), &byte, 1, MSG_OOB | MSG_NOSIGNAL) != 1) {
+        throw std::system_error(errno, std::system_category(), "send");
+    }
 }
 
 // What is there, up to `most` bytes; parks until there is a byte. Empty: the end.

@@ -33,7 +33,10 @@ inline bool is_gone(pid_t process) {
         static_cast<int>(syscall(SYS_pidfd_open, process, 0)));
     if (handle.fd() < 0) return errno == ESRCH;
     pollfd end{.fd = handle.fd(), .events = POLLIN, .revents = 0};
-    return poll(&end, 1, 10'000) > 0;
+    int ended = 0;
+    do ended = poll(&end, 1, 10'000);
+    while (ended < 0 && errno == EINTR);
+    return ended > 0;
 }
 
 // From its third on, the fields of what the system tells of a process.
