@@ -53,6 +53,7 @@ enum class errc {
     not_nested,     // a scope was left out of order, by another fiber, or not at all
     forked,         // the process is the child of a fork, and its hubs are its parent's
     has_threads,    // the process has other threads, so that it must not be forked
+    broken,         // a barrier that was reset or aborted: not all will have arrived
 };
 
 // Misuse. what() is a sentence; where it is about fibers, it names them.

@@ -13,6 +13,7 @@ struct barrier::arrived final : wait_queue::place {
     arrived() : place("barrier", true) {}
 
     std::size_t number = 0;
+    bool in_vain = false;
 };
 
 barrier::barrier(std::size_t parties, std::function<void()> completion)
@@ -25,6 +26,10 @@ barrier::barrier(std::size_t parties, std::function<void()> completion)
 
 std::optional<std::size_t> barrier::arrive_until(time_point deadline) {
     auto held = wait_queue::hold_to_wait(lock_);
+    if (broken_) {
+        held.unlock();
+        fail_broken();
+    }
     if (line_.size() + 1 >= parties_) {
         const std::size_t last = line_.size();
         complete(held);
@@ -32,6 +37,7 @@ std::optional<std::size_t> barrier::arrive_until(time_point deadline) {
     }
     arrived here;
     if (!line_.wait(held, here, deadline)) return std::nullopt;
+    if (here.in_vain) fail_broken();
     return here.number;
 }
 
@@ -57,6 +63,34 @@ void barrier::complete(std::unique_lock<wait_queue::lock>& held) {
     }
     held.unlock();
     if (completion_) completion_();
+}
+
+void barrier::reset() noexcept {
+    end_round(false);
+}
+
+void barrier::abort() noexcept {
+    end_round(true);
+}
+
+void barrier::end_round(bool broken) noexcept {
+    wait_queue::taken woken;
+    const std::lock_guard held(lock_);
+    broken_ = broken;
+    while (!line_.empty()) {
+        auto& next = static_cast<arrived&>(line_.take_first());
+        next.in_vain = true;
+        woken.add(next);
+    }
+}
+
+void barrier::fail_broken() {
+    detail::fail(errc::broken, "a barrier was reset or aborted before all had arrived");
+}
+
+bool barrier::broken() const noexcept {
+    const std::lock_guard held(lock_);
+    return broken_;
 }
 
 std::size_t barrier::parties() const noexcept {

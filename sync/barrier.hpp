@@ -6,6 +6,8 @@
 //
 // A fiber that is killed, or runs out of time, while it waits has not arrived: the
 // others wait for one more. Who comes when a round is complete belongs to the next one.
+// When a party fails, so that the others would wait for ever, it, or who looks after
+// them, calls abort().
 //
 // Thread rule: any fiber of any thread. No allocation.
 //
@@ -37,7 +39,7 @@ class barrier {
 
     // Parks until all have arrived. Returns the caller's number in this round, by order
     // of arrival: 0 for the first. (Python's Barrier.wait().)
-    // THROWS  what is thrown into the fiber; fiber_error (in_hub).
+    // THROWS  what is thrown into the fiber; fiber_error: in_hub; broken, see below.
     std::size_t arrive_and_wait() { return *arrive_until(never); }
 
     // The same, but nothing when the time is over first: then it has not arrived.
@@ -53,6 +55,16 @@ class barrier {
     // THROWS  fiber_error (bad_argument) for the last one; what `completion` throws.
     void drop();
 
+    // Ends the round: those who wait throw fiber_error (broken). From here on it is as
+    // new. Does not park. Python's Barrier.reset().
+    void reset() noexcept;
+
+    // As reset(), but those who come throw, too, until there is a reset(). Those whose
+    // round is complete go on. Python's Barrier.abort().
+    void abort() noexcept;
+
+    bool broken() const noexcept;
+
     std::size_t parties() const noexcept;
 
     // How many have arrived in this round.
@@ -61,11 +73,14 @@ class barrier {
   private:
     struct arrived;
 
+    [[noreturn]] static void fail_broken();
     void complete(std::unique_lock<wait_queue::lock>& held);
+    void end_round(bool broken) noexcept;
 
     mutable wait_queue::lock lock_;
     wait_queue line_;
     std::size_t parties_;
+    bool broken_ = false;
     std::function<void()> completion_;
 };
 

@@ -34,6 +34,7 @@
 #include <tendril/sync/detail/ring.hpp>
 #include <tendril/sync/wait_queue.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -154,14 +155,19 @@ class basic_queue {
     void close() noexcept {
         wait_queue::taken woken;
         const std::lock_guard held(lock_);
-        closed_ = true;
-        capacity_ = 0;
-        while (!getters_.empty()) woken.add(getters_.take_first());
-        while (!putters_.empty()) {
-            auto& next = static_cast<putting&>(putters_.take_first());
-            next.refused = true;
-            woken.add(next);
-        }
+        close_under_lock(woken);
+    }
+
+    // As close(), but what is in it is destroyed, and counts as dealt with: join()
+    // waits only for what has been taken out. asyncio's shutdown(immediate=True).
+    void close_now() noexcept {
+        Buffer dropped;
+        wait_queue::taken woken;
+        const std::lock_guard held(lock_);
+        close_under_lock(woken);
+        unfinished_ -= std::min(unfinished_, items_.size());
+        items_.swap(dropped);
+        if (unfinished_ == 0) wake_joiners(woken);
     }
 
     bool closed() const noexcept {
@@ -222,8 +228,7 @@ class basic_queue {
             detail::fail(errc::bad_argument,
                          "queue::task_done called more often than put");
         }
-        if (--unfinished_ > 0) return;
-        while (!joiners_.empty()) woken.add(joiners_.take_first());
+        if (--unfinished_ == 0) wake_joiners(woken);
     }
 
     // Parks until task_done() has been called for everything that was put.
@@ -268,6 +273,21 @@ class basic_queue {
             return;
         held.unlock();
         fail_closed();
+    }
+
+    void close_under_lock(wait_queue::taken& woken) noexcept {
+        closed_ = true;
+        capacity_ = 0;
+        while (!getters_.empty()) woken.add(getters_.take_first());
+        while (!putters_.empty()) {
+            auto& next = static_cast<putting&>(putters_.take_first());
+            next.refused = true;
+            woken.add(next);
+        }
+    }
+
+    void wake_joiners(wait_queue::taken& woken) noexcept {
+        while (!joiners_.empty()) woken.add(joiners_.take_first());
     }
 
     template <class F>

@@ -44,6 +44,11 @@ class stack_buffer {
         return item;
     }
 
+    void swap(stack_buffer& other) noexcept {
+        std::swap(room_, other.room_);
+        std::swap(size_, other.size_);
+    }
+
     // Moves into `larger`, and returns the room that was left.
     // REQUIRES  larger holds size() items at least.
     room move_into(room larger) noexcept {
@@ -83,6 +88,8 @@ class heap_buffer : private stack_buffer<numbered<T>> {
     using base::capacity;
     using base::move_into;
     using base::size;
+
+    void swap(heap_buffer& other) noexcept { base::swap(other); }
 
     // REQUIRES  size() < capacity(); Before does not throw.
     void push(T&& item) noexcept {

@@ -3,7 +3,7 @@
 // hands it over under the lock.
 //
 // What a queue needs of a buffer: `room`, size(), capacity(), push(), pop(), which
-// takes the next item, and move_into(); none of them throws or allocates, except the
+// takes the next item, swap() and move_into(); none of them throws or allocates, except the
 // making of a room.
 //
 // SPDX-License-Identifier: BSL-1.0

@@ -139,4 +139,74 @@ TEST_CASE_FIXTURE(clean_end, "one party fewer: the round may be complete by that
     CHECK(b.arrive_and_wait() == 0);
 }
 
+TEST_CASE_FIXTURE(clean_end, "reset: who waits is told, and it is as new") {
+    barrier b(3);
+    auto first = spawn([&] { return errc_of([&] { b.arrive_and_wait(); }); });
+    auto second = spawn([&] { return errc_of([&] { b.arrive_for(1h); }); });
+    yield();
+    b.reset();
+    CHECK(b.waiting() == 0);
+    CHECK_FALSE(b.broken());
+    auto next = spawn([&] { return b.arrive_and_wait(); });
+    CHECK(first.wait() == errc::broken);
+    CHECK(second.wait() == errc::broken);
+    CHECK(b.waiting() == 1);
+    auto another = spawn([&] { return b.arrive_and_wait(); });
+    yield();
+    CHECK(b.arrive_and_wait() == 2);
+    CHECK(next.wait() + another.wait() == 1);
+}
+
+TEST_CASE_FIXTURE(clean_end, "abort: who waits is told, and who comes, until reset") {
+    barrier b(2);
+    auto waits = spawn([&] { return errc_of([&] { b.arrive_and_wait(); }); });
+    yield();
+    b.abort();
+    CHECK(b.broken());
+    CHECK(errc_of([&] { b.arrive_and_wait(); }) == errc::broken);
+    CHECK(errc_of([&] { b.arrive_for(1h); }) == errc::broken);
+    CHECK(waits.wait() == errc::broken);
+    b.abort();
+    b.reset();
+    CHECK_FALSE(b.broken());
+    auto other = spawn([&] { return b.arrive_and_wait(); });
+    yield();
+    CHECK(b.arrive_and_wait() == 1);
+    CHECK(other.wait() == 0);
+}
+
+TEST_CASE_FIXTURE(clean_end, "abort: a round that is complete goes on") {
+    barrier b(2);
+    auto passed = spawn([&] { return b.arrive_and_wait(); });
+    yield();
+    CHECK(b.arrive_and_wait() == 1);
+    b.abort();
+    CHECK(passed.wait() == 0);
+
+    barrier aborts_itself(2, [&] { aborts_itself.abort(); });
+    auto first = spawn([&] { return aborts_itself.arrive_and_wait(); });
+    yield();
+    CHECK(aborts_itself.arrive_and_wait() == 1);
+    CHECK(first.wait() == 0);
+    CHECK(aborts_itself.broken());
+}
+
+TEST_CASE_FIXTURE(clean_end, "a party that fails can let the others know") {
+    barrier b(3);
+    const auto party = [&](bool fails) {
+        try {
+            if (fails) throw std::runtime_error("out of paper");
+            b.arrive_and_wait();
+        } catch (const std::runtime_error&) {
+            b.abort();
+        }
+    };
+    auto one = spawn([&] { return errc_of([&] { party(false); }); });
+    auto two = spawn([&] { return errc_of([&] { party(false); }); });
+    auto three = spawn([&] { return errc_of([&] { party(true); }); });
+    CHECK(one.wait() == errc::broken);
+    CHECK(two.wait() == errc::broken);
+    CHECK_FALSE(three.wait());
+}
+
 TEST_SUITE_END();

@@ -3,10 +3,13 @@
 #include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
+#include <tendril/sync/lifo_queue.hpp>
+#include <tendril/sync/priority_queue.hpp>
 #include <tendril/sync/queue.hpp>
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -104,6 +107,74 @@ TEST_CASE_FIXTURE(clean_end, "join waits for what was put before, as ever") {
     CHECK_FALSE(joiner.done());
     q.task_done();
     joiner.wait();
+}
+
+// In turn in a queue of each kind.
+TEST_CASE_TEMPLATE("close_now: what is in it is dropped and counts as done",
+                   Queue,
+                   queue<std::shared_ptr<int>>,
+                   lifo_queue<std::shared_ptr<int>>,
+                   priority_queue<std::shared_ptr<int>>) {
+    const clean_end checked;
+    const auto item = std::make_shared<int>(1);
+    Queue q(3);
+    for (int i = 0; i < 3; ++i) q.put(item);
+    auto late = item;
+    auto putter = spawn([&] { return errc_of([&] { q.put(std::move(late)); }); });
+    auto joiner = spawn([&] { q.join(); });
+    yield();
+    CHECK(item.use_count() == 5);
+    q.close_now();
+    CHECK(item.use_count() == 2);
+    CHECK(q.closed());
+    CHECK(q.empty());
+    CHECK(q.unfinished_tasks() == 0);
+    joiner.wait();
+    CHECK(putter.wait() == errc::closed);
+    CHECK(late == item);
+    CHECK(errc_of([&] { q.get(); }) == errc::closed);
+    CHECK(errc_of([&] { q.put(item); }) == errc::closed);
+    q.close_now();
+}
+
+TEST_CASE_FIXTURE(clean_end, "close_now: join waits for what has been taken") {
+    queue<int> q;
+    q.put(1);
+    q.put(2);
+    CHECK(q.get() == 1);
+    q.close();
+    q.close_now();
+    CHECK(errc_of([&] { q.get(); }) == errc::closed);
+    auto joiner = spawn([&] { q.join(); });
+    auto getter = spawn([&] { return errc_of([&] { q.get(); }); });
+    yield();
+    CHECK(getter.wait() == errc::closed);
+    CHECK_FALSE(joiner.done());
+    q.task_done();
+    joiner.wait();
+    CHECK(errc_of([&] { q.task_done(); }) == errc::bad_argument);
+}
+
+TEST_CASE_FIXTURE(clean_end, "close_now: getters in line are told") {
+    queue<int> q;
+    auto getter = spawn([&] { return errc_of([&] { q.get(); }); });
+    yield();
+    q.close_now();
+    CHECK(getter.wait() == errc::closed);
+}
+
+// Its destructor uses the queue that it was in.
+TEST_CASE_FIXTURE(clean_end, "close_now: items are destroyed without the lock") {
+    struct looks_back {
+        queue<std::unique_ptr<looks_back>>& was_in;
+
+        ~looks_back() { CHECK(was_in.closed()); }
+    };
+
+    queue<std::unique_ptr<looks_back>> q;
+    q.put(std::make_unique<looks_back>(q));
+    q.close_now();
+    CHECK(q.empty());
 }
 
 TEST_CASE_FIXTURE(clean_end, "a callback may close it") {
