@@ -91,6 +91,31 @@ TEST_CASE_FIXTURE(clean_end_of_threads, "its destructor kills what is left and w
 }
 
 TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "at_end is called there, before what is left is killed") {
+    std::string order;
+    std::thread::id where, expected;
+    {
+        hub_thread there({.at_end = [&] {
+            order += "end ";
+            where = std::this_thread::get_id();
+        }});
+        flag begun;
+        there.spawn([&] {
+            const at_end note{[&] { order += "unwound"; }};
+            expected = std::this_thread::get_id();
+            begun.set();
+            sleep(1h);
+        });
+        begun.wait();
+        there.stop();
+        CHECK(there.join_for(10s));
+        CHECK(order == "end unwound");
+    }
+    CHECK(order == "end unwound");
+    CHECK(where == expected);
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
                   "a fiber that waits for it leaves its hub to others") {
     hub_thread there;
     bool ended = false;
