@@ -323,7 +323,7 @@ void any_fiber::wait_and_rethrow() const {
     // Not by its address, which the next fiber may have.
     if (id() != waited_for) {
         detail::fail(errc::dead,
-                     "a fiber handle was destroyed, or given another fiber, while it "
+                     "a fiber handle was moved from, or given another fiber, while it "
                      "was waited on");
     }
     if (core_->failure) {

@@ -199,9 +199,10 @@ class fiber : public any_fiber {
 
     // Parks until it has ended; then returns its result, or throws what it threw, type
     // and all. Any number of fibers, of any threads, may wait, any number of times.
-    // The reference lives as long as some handle. A handle that is given another fiber
-    // meanwhile is a fiber_error (dead).
-    // THROWS  as join(), too.
+    // The reference lives as long as some handle.
+    // REQUIRES  this handle is not destroyed meanwhile.
+    // THROWS    as join(), too; fiber_error (dead) if it has been moved from, or given
+    //           another fiber, meanwhile.
     std::add_lvalue_reference_t<const R> wait() const& requires is_value {
         wait_and_rethrow();
         return *kept();

@@ -199,7 +199,7 @@ class resource_pool {
     // REQUIRES  the lock is held.
     bool find(entries& gone, entries& got) noexcept {
         const time_point now = hub::current().now();
-        idle_.retire(now, size_ - std::min(size_, min_), gone);
+        idle_.retire(now, more_than_min(), gone);
         idle_.take(now, gone, got);
         dying_ += gone.size();
         if (!got.empty()) return true;
@@ -208,19 +208,26 @@ class resource_pool {
         return true;
     }
 
+    // How many may go for want of use.
+    std::size_t more_than_min() const noexcept {
+        const std::size_t staying = size_ - dying_;
+        return staying - std::min(staying, min_);
+    }
+
     void make(entries& got) {
         try {
             got.emplace_back(create_);
         } catch (...) {
-            give_right_back();
+            give_right_back(false);
             throw;
         }
     }
 
     // A resource is gone, or was not made: the first in line may make one.
-    void give_right_back() noexcept {
+    void give_right_back(bool was_dying) noexcept {
         wait_queue::taken_one woken;
         const std::lock_guard held(lock_);
+        if (was_dying) --dying_;
         if (size_ <= max_ && !line_.empty()) {
             woken.set(line_.take_first());
         } else {
@@ -232,11 +239,7 @@ class resource_pool {
     void destroy(entries& gone) noexcept {
         while (!gone.empty()) {
             gone.pop_front();
-            {
-                const std::lock_guard held(lock_);
-                --dying_;
-            }
-            give_right_back();
+            give_right_back(true);
         }
     }
 
@@ -254,7 +257,7 @@ class resource_pool {
             wait_queue::taken_one woken;
             const time_point now = hub::current().now();
             const std::lock_guard held(lock_);
-            idle_.retire(now, size_ - std::min(size_, min_), gone);
+            idle_.retire(now, more_than_min(), gone);
             dying_ += gone.size();
             if (size_ - dying_ > max_ || idle_.is_too_old(one.front(), now)) {
                 gone.splice(gone.end(), one);

@@ -6,7 +6,9 @@
 
 #include <iterator>
 #include <mutex>
+#include <new>
 #include <string>
+#include <utility>
 
 namespace tendril {
 namespace {
@@ -69,7 +71,7 @@ group_member::group_member(task_group& group) : group(group) {
 
 group_member::~group_member() {
     if (linked()) unlink();
-    group.member_ended();
+    group.let_go(group.running_);
 }
 
 void group_member::require_wanted() const {
@@ -157,9 +159,12 @@ void task_group::keep(std::exception_ptr thrown) noexcept {
     if (!layer_.called) detail::cancel(layer_);
 }
 
-// What a member that has not begun discards may park, and other members end meanwhile.
+// What a member that has not begun discards, and who is told of its end, may park, and
+// all members end meanwhile: run() waits for this, too. Unless the caller is one whom
+// it waits for, the group may be gone after it.
 void task_group::cancel_members() noexcept {
     members_cancelled_ = true;
+    ++cancelling_;
     while (!members_.empty()) {
         detail::group_member& m = members_.pop_front();
         if (m.layer.entered) {
@@ -168,6 +173,7 @@ void task_group::cancel_members() noexcept {
             detail::kill_here(*m.core, std::make_exception_ptr(greenlet_exit{}));
         }
     }
+    let_go(cancelling_);
 }
 
 void task_group::cancel() {
@@ -184,23 +190,25 @@ void task_group::wait_for_members() noexcept {
     } catch (...) {
         keep(std::current_exception());
     }
-    if (running_ == 0) return;
+    if (running_ + cancelling_ == 0) return;
     const uninterrupted here;
     park_until_empty();
 }
 
 void task_group::park_until_empty() {
-    while (running_ > 0) {
+    while (running_ + cancelling_ > 0) {
         auto held = wait_queue::hold_to_wait(lock_);
         wait_queue::place here("the members of a task_group");
         line_.wait(held, here);
     }
 }
 
-void task_group::member_ended() noexcept {
+// One of what run() waits for has ended.
+void task_group::let_go(std::size_t& count) noexcept {
     wait_queue::taken_one woken;
     const std::lock_guard held(lock_);
-    if (--running_ == 0 && !line_.empty()) woken.set(line_.take_first());
+    --count;
+    if (running_ + cancelling_ == 0 && !line_.empty()) woken.set(line_.take_first());
 }
 
 void task_group::throw_what_was_kept() {
@@ -216,8 +224,13 @@ void task_group::throw_what_was_kept() {
 void task_group::pass_on(std::exception_ptr from_outside) {
     switch (origin_of(from_outside)) {
         case origin::kill:
-            detail::kill_here(*owner_, std::move(from_outside));
-            break;
+            try {
+                detail::kill_here(*owner_, from_outside);
+                return;
+            } catch (const std::bad_alloc&) {
+                // It is told of at least.
+            }
+            [[fallthrough]];
         case origin::timeout:
             failures_.insert(failures_.begin() + failures_before_,
                              std::move(from_outside));

@@ -24,7 +24,8 @@
 // scope throws at the next wait in it, as always.
 //
 // Members may spawn more into the group, also after the body has returned; not once it
-// is cancelled: whom that ends has not failed. Groups nest.
+// is cancelled: whom that ends has not failed, unless it is in a group inside of this.
+// Groups nest.
 //
 // Thread rule: one group, one thread; cancel() may be called from any, while run() is
 // under way.
@@ -194,12 +195,13 @@ class task_group {
     void pass_on(std::exception_ptr from_outside);
     void require_open() const;
     void cancel_members() noexcept;
-    void member_ended() noexcept;
+    void let_go(std::size_t& count) noexcept;
 
     enum class stage { unused, running, over };
 
     detail::intrusive_list<detail::group_member> members_;  // not told of a cancel yet
     std::size_t running_ = 0;
+    std::size_t cancelling_ = 0;  // calls of cancel_members()
     stage stage_ = stage::unused;
     detail::fiber_core* owner_ = nullptr;
     detail::cancel_layer layer_{false};  // the caller's, in run()

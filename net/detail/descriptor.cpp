@@ -97,7 +97,7 @@ bool descriptor::use::pause(time_point until, std::error_code& ec) const {
 
 bool descriptor::is_readable() const noexcept {
     pollfd what{.fd = fd_, .events = POLLIN, .revents = 0};
-    return ::poll(&what, 1, 0) > 0;
+    return ::poll(&what, 1, 0) > 0 && (what.revents & POLLIN) != 0;
 }
 
 void descriptor::on_event(direction d, bool more_to_come_unseen) noexcept {

@@ -195,6 +195,8 @@ void pool_state::work(pool_work& first) noexcept {
     pthread_setname_np(pthread_self(), options_.name.substr(0, 15).c_str());
     if (has_hub(first)) {
         for (pool_work* w = &first; w != nullptr; w = next()) {
+            // Nor is a kill for the fiber that came while it rested.
+            drop_interrupts(this_scheduler->main);
             w->run();
             forget_work();
             finish(*w);

@@ -3,8 +3,8 @@
 // hands it over under the lock.
 //
 // What a queue needs of a buffer: `room`, size(), capacity(), push(), pop(), which
-// takes the next item, swap() and move_into(); none of them throws or allocates, except the
-// making of a room.
+// takes the next item, swap() and move_into(); none of them throws or allocates, except
+// the making of a room.
 //
 // SPDX-License-Identifier: BSL-1.0
 #pragma once

@@ -12,6 +12,9 @@
 
 #include "../support/loopback.hpp"
 #include <doctest/doctest.h>
+#include <linux/net_tstamp.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 using namespace tendril;
 using net::shutdown_mode;
@@ -266,6 +269,33 @@ TEST_CASE_FIXTURE(clean_net_end, "urgent data at any turn") {
         client.close();
         REQUIRE(reader.wait() == "before,after");
     }
+}
+
+// It is an event, and an EPOLLERR that stays, but a read finds nothing.
+TEST_CASE_FIXTURE(clean_net_end, "a message in the error queue disturbs no reader") {
+    auto [client, server] = connect_pair();
+    const int stamps = SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_SOFTWARE |
+                       SOF_TIMESTAMPING_OPT_TSONLY;
+    REQUIRE(setsockopt(client.native_handle(), SOL_SOCKET, SO_TIMESTAMPING, &stamps,
+                       sizeof stamps) == 0);
+    auto reader = spawn([&client = client] { return read_some(client); });
+    let_it_park();
+    client.send_all("x");
+    pollfd told{.fd = client.native_handle(), .events = 0, .revents = 0};
+    while (told.revents != POLLERR) {
+        yield();
+        REQUIRE(poll(&told, 1, 0) >= 0);
+    }
+    // Comes with the next batch of events.
+    auto [other_client, other_server] = connect_pair();
+    auto other = spawn([&s = other_server] { return read_some(s); });
+    yield();
+    other_client.send_all("z");
+    CHECK(other.wait() == "z");
+    let_it_park();
+    CHECK_FALSE(reader.done());
+    server.send_all("y");
+    CHECK(reader.wait() == "y");
 }
 
 TEST_SUITE_END();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <tendril/runtime/cancel.hpp>
 #include <tendril/runtime/fiber.hpp>
 #include <tendril/runtime/hub.hpp>
 #include <tendril/runtime/sleep.hpp>
@@ -11,6 +12,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -389,6 +391,36 @@ TEST_CASE_FIXTURE(clean_end, "a resource may be destroyed by what parks") {
     p.resize(0);
     CHECK(said == 2);
     CHECK(p.size() == 0);
+}
+
+TEST_CASE_FIXTURE(clean_end,
+                  "those being destroyed are not among the `min` that stay") {
+    const virtual_time from_here;
+    int living = 0;
+    const auto make = [&] {
+        ++living;
+        return std::shared_ptr<int>(new int(0), [&](const int* p) {
+            delete p;
+            const uninterrupted here;
+            sleep(1s);
+            --living;
+        });
+    };
+    resource_pool<std::shared_ptr<int>> p(make, {.min = 3, .max = 4, .max_idle = 1min});
+    std::optional a = p.get();
+    std::optional b = p.get();
+    {
+        const auto c = p.get();
+        const auto d = p.get();
+    }
+    sleep(2min);
+    auto first = spawn([&] { a.reset(); });
+    yield();
+    CHECK(p.size() == 4);
+    b.reset();
+    first.wait();
+    CHECK(p.size() == 3);
+    CHECK(living == 3);
 }
 
 TEST_CASE_FIXTURE(clean_end, "options that make no sense are errors") {

@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <optional>
 #include <stdexcept>
@@ -135,6 +136,27 @@ TEST_CASE_FIXTURE(clean_end, "what a member discards may wait for others to end"
     CHECK(group_of(run) == "1 exception: std::runtime_error: body");
     CHECK_FALSE(began);
     yield();
+}
+
+TEST_CASE_FIXTURE(clean_end, "run waits for who cancels, whom a link may keep") {
+    std::string order;
+    auto g = std::make_unique<task_group>();
+    fiber<> canceller;
+    g->run([&] {
+        canceller = spawn([&] {
+            g->cancel();
+            order += "cancelled ";
+        });
+        g->spawn([] {}).link([&] {
+            for (int i = 0; i < 5; ++i) yield();
+            order += "told ";
+        });
+    });
+    order += "over ";
+    g.reset();
+    canceller.wait();
+    CHECK(order.starts_with("told "));
+    CHECK(order.size() == 20);
 }
 
 TEST_CASE_FIXTURE(clean_end, "whom a cancelled group refuses to spawn has not failed") {

@@ -161,6 +161,17 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
     CHECK(thread_pool_options::default_threads() <= 32);
 }
 
+TEST_CASE_FIXTURE(clean_end_of_threads, "a kill of a thread at rest is nobody's") {
+    thread_pool pool({.threads = 1});
+    const any_fiber at_rest = pool.submit([] { return any_fiber(current()); }).wait();
+    at_rest.kill();
+    const auto next = pool.submit([] {
+        yield();
+        return 1;
+    });
+    CHECK(next.wait() == 1);
+}
+
 TEST_CASE_FIXTURE(clean_end_of_threads,
                   "what work does to its fiber is not the next's") {
     static fiber_local<int> number;
