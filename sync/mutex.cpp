@@ -25,16 +25,22 @@ struct mutex::locking final : wait_queue::place {
             const std::lock_guard held(m.lock_);
             // It has been handed over, and the news is on its way.
             if (w.fiber.waiting == &w && !w.linked()) return nullptr;
-            const bool of_this_thread =
-                m.owner_ >> detail::hub_shift == w.fiber.id >> detail::hub_shift;
-            return of_this_thread && m.holder_->id == m.owner_ && !m.holder_->done
-                       ? const_cast<detail::fiber_core*>(m.holder_)
-                       : nullptr;
+            return const_cast<detail::fiber_core*>(m.holder_near(w.fiber));
         };
     }
 
     mutex& m;
 };
+
+// Who holds it, if that is a fiber of this one's thread and has not ended meanwhile.
+// REQUIRES  the lock is held.
+const detail::fiber_core* mutex::holder_near(
+    const detail::fiber_core& me) const noexcept {
+    const bool of_this_thread =
+        owner_ != 0 && owner_ >> detail::hub_shift == me.id >> detail::hub_shift;
+    return of_this_thread && holder_->id == owner_ && !holder_->done ? holder_
+                                                                     : nullptr;
+}
 
 void mutex::give_to(const detail::fiber_core& core) noexcept {
     owner_ = core.id;
@@ -104,9 +110,14 @@ void mutex::unlock() {
 
 void mutex::fail_not_owner(std::unique_lock<wait_queue::lock> held,
                            const detail::fiber_core& me) {
+    const bool is_free = owner_ == 0;
+    const detail::fiber_core* const holder = holder_near(me);
     held.unlock();
+    const std::string who = is_free             ? "nobody"
+                            : holder != nullptr ? describe(*holder)
+                                                : "somebody else";
     detail::fail(errc::not_owner,
-                 describe(me) + " unlocks a mutex that it does not hold");
+                 describe(me) + " unlocks a mutex that " + who + " holds");
 }
 
 void mutex::hand_on(std::unique_lock<wait_queue::lock> held) noexcept {

@@ -70,8 +70,9 @@ class mutex {
                                           const detail::fiber_core& me,
                                           time_point deadline,
                                           wait_queue::interrupts how);
-    [[noreturn]] static void fail_not_owner(std::unique_lock<wait_queue::lock> held,
-                                            const detail::fiber_core& me);
+    const detail::fiber_core* holder_near(const detail::fiber_core& me) const noexcept;
+    [[noreturn]] void fail_not_owner(std::unique_lock<wait_queue::lock> held,
+                                     const detail::fiber_core& me);
     [[gnu::noinline]] void hand_on(std::unique_lock<wait_queue::lock> held) noexcept;
 
     void give_to(const detail::fiber_core& core) noexcept;

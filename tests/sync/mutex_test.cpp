@@ -4,6 +4,7 @@
 #include <tendril/runtime/sleep.hpp>
 #include <tendril/runtime/spawn.hpp>
 #include <tendril/runtime/timeout.hpp>
+#include <tendril/sync/event.hpp>
 #include <tendril/sync/mutex.hpp>
 #include <tendril/test/virtual_time.hpp>
 
@@ -98,6 +99,32 @@ TEST_CASE_FIXTURE(clean_end, "unlock by another than the owner is an error") {
     m.lock();
     m.unlock();
     CHECK(errc_of([&] { m.unlock(); }) == errc::not_owner);
+}
+
+TEST_CASE_FIXTURE(clean_end_of_threads,
+                  "who unlocks what is not its own is told whose it is") {
+    mutex m;
+    const auto told = [&]() -> std::string {
+        try {
+            m.unlock();
+        } catch (const fiber_error& e) {
+            return e.what();
+        }
+        return "nothing";
+    };
+    CHECK(told().ends_with(" unlocks a mutex that nobody holds"));
+    event<> enough;
+    auto owner = spawn({.name = "anna"}, [&] {
+        const std::lock_guard held(m);
+        enough.wait();
+    });
+    yield();
+    CHECK(told().find(" unlocks a mutex that fiber ") != std::string::npos);
+    CHECK(told().find("'anna'") != std::string::npos);
+    test::on_other_thread(
+        [&] { CHECK(told().ends_with(" unlocks a mutex that somebody else holds")); });
+    enough.send();
+    owner.wait();
 }
 
 TEST_CASE_FIXTURE(clean_end, "after the hand-over the old owner is none any more") {
