@@ -92,8 +92,9 @@ std::size_t socket::recv(std::span<std::byte> buffer, std::error_code& ec) {
         // The next attempt would meet EAGAIN: remembered, and not made. The end of
         // the stream stays where it is, and can be read again.
         if (n > 0 && static_cast<std::size_t>(n) < most) reading.short_read();
-        if (n < 0 && tendril::detail::would_block(errno) && reading.was_interrupted())
-            errno = EINTR;
+        if (n < 0 && tendril::detail::would_block(errno)) {
+            errno = reading.was_interrupted() ? EINTR : EAGAIN;
+        }
         return n;
     });
 }

@@ -37,7 +37,7 @@ enum class errc {
     dead,           // an empty fiber handle, or what cannot be resumed any more
     cyclic_parent,  // a greenlet would become its own ancestor
     not_startable,  // an empty greenlet handle, or it has been started already
-    in_hub,         // a blocking call in a hub callback, on the hub's own stack
+    in_hub,         // a call that would park in a hub callback, on the hub's own stack
     parked,         // a raw switch to a fiber that waits for something else
     not_parked,     // the call needs a fiber that waits
     value_type,     // the value sent by a switch is not of the type awaited

@@ -55,8 +55,8 @@ class barrier {
     // THROWS  fiber_error (bad_argument) for the last one; what `completion` throws.
     void drop();
 
-    // Ends the round: those who wait throw fiber_error (broken). From here on it is as
-    // new. Does not park. Python's Barrier.reset().
+    // Ends the round: those who wait throw fiber_error (broken), and the next one
+    // begins, of parties(). Does not park. Python's Barrier.reset().
     void reset() noexcept;
 
     // As reset(), but those who come throw, too, until there is a reset(). Those whose

@@ -161,8 +161,8 @@ class basic_queue {
     // As close(), but what is in it is destroyed, and counts as dealt with: join()
     // waits only for what has been taken out. asyncio's shutdown(immediate=True).
     void close_now() noexcept {
-        Buffer dropped;
         wait_queue::taken woken;
+        Buffer dropped;  // without the lock, but before anybody is told
         const std::lock_guard held(lock_);
         close_under_lock(woken);
         unfinished_ -= std::min(unfinished_, items_.size());

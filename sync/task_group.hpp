@@ -9,7 +9,8 @@
 //     });                                 // here both have ended, whatever happened
 //
 // So its members may use the caller's variables by reference. run() returns when the
-// body has returned and all members have ended.
+// body has returned and all members have ended, and whoever cancelled them has told
+// them all.
 //
 // The first one that fails, a member or the body, cancels all the others: from then on
 // whatever they wait for throws `cancelled` (see cancel.hpp), the newest member's

@@ -260,7 +260,7 @@ bool objects() {
 // Nor if there is a watchdog, which is the parent's: the child has none, may make its
 // own, and is told of a deadlock. Wherever the parent's thread was: it has just begun.
 bool dog() {
-    auto first = std::make_unique<watchdog>();
+    auto first = std::make_unique<watchdog>(watchdog_options{.limit = 1min});
     // AddressSanitizer's allocator does not bear a fork while another thread is in it.
     while (test::sanitized && detail::quiet_threads.load() == 0) sched_yield();
     const forked f;

@@ -13,6 +13,7 @@
 #include <tendril/sync/spawn_on.hpp>
 #include <tendril/sync/thread_pool.hpp>
 #include <tendril/sync/wait_queue.hpp>
+#include <tendril/test/virtual_time.hpp>
 
 #include <array>
 #include <atomic>
@@ -163,7 +164,11 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
 
 TEST_CASE_FIXTURE(clean_end_of_threads, "a kill of a thread at rest is nobody's") {
     thread_pool pool({.threads = 1});
-    const any_fiber at_rest = pool.submit([] { return any_fiber(current()); }).wait();
+    const auto [at_rest, there] =
+        pool.submit(
+                [] { return std::pair<any_fiber, hub*>(current(), &hub::current()); })
+            .wait();
+    test::wait_until_asleep(*there);
     at_rest.kill();
     const auto next = pool.submit([] {
         yield();
@@ -382,6 +387,8 @@ TEST_CASE_FIXTURE(clean_end_of_threads,
 TEST_CASE_FIXTURE(clean_end_of_threads,
                   "a thread without work that may be told something is no deadlock" *
                       doctest::skip(test::under_tsan)) {
+    // It looks for a deadlock before each sleep.
+    const test::virtual_time time;
     std::array<int, 2> ends{};
     REQUIRE(pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC) == 0);
     {
